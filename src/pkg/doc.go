@@ -1,0 +1,2 @@
+// Package pkg is the root of small utilities that know nothing of a store.
+package pkg
