@@ -23,6 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Type is the kind of access.
 type Permission_Type int32
 
 const (
@@ -72,9 +73,11 @@ func (Permission_Type) EnumDescriptor() ([]byte, []int) {
 	return file_authpb_auth_proto_rawDescGZIP(), []int{2, 0}
 }
 
+// UserAddOptions says how a user may prove who he is.
 type UserAddOptions struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	NoPassword    bool                   `protobuf:"varint,1,opt,name=no_password,json=noPassword,proto3" json:"no_password,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user has no password and is known by the common name of a client certificate only.
+	NoPassword    bool `protobuf:"varint,1,opt,name=no_password,json=noPassword,proto3" json:"no_password,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -116,12 +119,15 @@ func (x *UserAddOptions) GetNoPassword() bool {
 	return false
 }
 
+// User is the stored form of a user, the value of a row in the authUsers bucket.
 type User struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Password      []byte                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
-	Roles         []string               `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
-	Options       *UserAddOptions        `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The bcrypt hash of the password; empty for a user without one.
+	Password []byte `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	// Names of roles, sorted.
+	Roles         []string        `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	Options       *UserAddOptions `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -184,11 +190,14 @@ func (x *User) GetOptions() *UserAddOptions {
 	return nil
 }
 
+// Permission allows access to one key or to an interval of keys.
 type Permission struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PermType      Permission_Type        `protobuf:"varint,1,opt,name=permType,proto3,enum=authpb.Permission_Type" json:"permType,omitempty"`
-	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	RangeEnd      []byte                 `protobuf:"bytes,3,opt,name=range_end,json=rangeEnd,proto3" json:"range_end,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// READ covers ranges, watches, compares and previous values; WRITE covers puts and deletes.
+	PermType Permission_Type `protobuf:"varint,1,opt,name=permType,proto3,enum=authpb.Permission_Type" json:"permType,omitempty"`
+	Key      []byte          `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Empty = key alone; a single zero byte = every key from key on; else the first key after the interval.
+	RangeEnd      []byte `protobuf:"bytes,3,opt,name=range_end,json=rangeEnd,proto3" json:"range_end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -244,10 +253,12 @@ func (x *Permission) GetRangeEnd() []byte {
 	return nil
 }
 
+// Role is the stored form of a role, the value of a row in the authRoles bucket.
 type Role struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	KeyPermission []*Permission          `protobuf:"bytes,2,rep,name=keyPermission,proto3" json:"keyPermission,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Sorted by key, then range_end; one entry per interval.
+	KeyPermission []*Permission `protobuf:"bytes,2,rep,name=keyPermission,proto3" json:"keyPermission,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -23,6 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Metadata names the member and the cluster that a write-ahead log belongs to.
 type Metadata struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	NodeID        *uint64                `protobuf:"varint,1,opt,name=NodeID" json:"NodeID,omitempty"`

@@ -25,11 +25,16 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// RequestHeader says who proposed an entry, on whose behalf.
 type RequestHeader struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ID            uint64                 `protobuf:"varint,1,opt,name=ID,proto3" json:"ID,omitempty"`
-	Username      string                 `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
-	AuthRevision  uint64                 `protobuf:"varint,3,opt,name=auth_revision,json=authRevision,proto3" json:"auth_revision,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique among the proposals of a cluster, so that the member which waits for the entry knows it.
+	ID uint64 `protobuf:"varint,1,opt,name=ID,proto3" json:"ID,omitempty"`
+	// The authenticated user; empty while auth is off.
+	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
+	// The auth revision under which the user was checked. An entry that is older than the store's is refused when
+	// applied.
+	AuthRevision  uint64 `protobuf:"varint,3,opt,name=auth_revision,json=authRevision,proto3" json:"auth_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -85,8 +90,11 @@ func (x *RequestHeader) GetAuthRevision() uint64 {
 	return 0
 }
 
+// InternalRaftRequest is the data of a normal raft entry. Besides header and ID exactly one field is set. Its
+// encoding is bounded by --max-request-bytes.
 type InternalRaftRequest struct {
-	state                    protoimpl.MessageState                    `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entries of very old versions have only an ID.
 	Header                   *RequestHeader                            `protobuf:"bytes,100,opt,name=header,proto3" json:"header,omitempty"`
 	ID                       uint64                                    `protobuf:"varint,1,opt,name=ID,proto3" json:"ID,omitempty"`
 	Range                    *RangeRequest                             `protobuf:"bytes,3,opt,name=range,proto3" json:"range,omitempty"`
@@ -377,6 +385,7 @@ func (x *InternalRaftRequest) GetDowngradeVersionTest() *DowngradeVersionTestReq
 	return nil
 }
 
+// EmptyResponse is the result of an entry that has nothing to tell.
 type EmptyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -413,11 +422,16 @@ func (*EmptyResponse) Descriptor() ([]byte, []int) {
 	return file_etcdserverpb_raft_internal_proto_rawDescGZIP(), []int{2}
 }
 
+// InternalAuthenticateRequest is Authenticate after the password was checked: the entry that makes a simple token
+// known to every member.
 type InternalAuthenticateRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
-	SimpleToken   string                 `protobuf:"bytes,3,opt,name=simple_token,json=simpleToken,proto3" json:"simple_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Not sent any more; the member that took the call has checked it.
+	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	// 16 letters, drawn by the member that took the call, without the index that is appended when the entry is
+	// applied.
+	SimpleToken   string `protobuf:"bytes,3,opt,name=simple_token,json=simpleToken,proto3" json:"simple_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -24,11 +24,14 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Lease is the value of a row in the lease bucket.
 type Lease struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ID            int64                  `protobuf:"varint,1,opt,name=ID,proto3" json:"ID,omitempty"`
-	TTL           int64                  `protobuf:"varint,2,opt,name=TTL,proto3" json:"TTL,omitempty"`
-	RemainingTTL  int64                  `protobuf:"varint,3,opt,name=RemainingTTL,proto3" json:"RemainingTTL,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	ID    int64                  `protobuf:"varint,1,opt,name=ID,proto3" json:"ID,omitempty"`
+	// Granted time to live, in seconds.
+	TTL int64 `protobuf:"varint,2,opt,name=TTL,proto3" json:"TTL,omitempty"`
+	// Seconds left at the last checkpoint; 0 = no checkpoint since it was granted or renewed.
+	RemainingTTL  int64 `protobuf:"varint,3,opt,name=RemainingTTL,proto3" json:"RemainingTTL,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,6 +87,7 @@ func (x *Lease) GetRemainingTTL() int64 {
 	return 0
 }
 
+// LeaseInternalRequest is the body of a POST to /leases/internal at the leader.
 type LeaseInternalRequest struct {
 	state                  protoimpl.MessageState               `protogen:"open.v1"`
 	LeaseTimeToLiveRequest *etcdserverpb.LeaseTimeToLiveRequest `protobuf:"bytes,1,opt,name=LeaseTimeToLiveRequest,proto3" json:"LeaseTimeToLiveRequest,omitempty"`
@@ -128,6 +132,7 @@ func (x *LeaseInternalRequest) GetLeaseTimeToLiveRequest() *etcdserverpb.LeaseTi
 	return nil
 }
 
+// LeaseInternalResponse is the answer to a LeaseInternalRequest.
 type LeaseInternalResponse struct {
 	state                   protoimpl.MessageState                `protogen:"open.v1"`
 	LeaseTimeToLiveResponse *etcdserverpb.LeaseTimeToLiveResponse `protobuf:"bytes,1,opt,name=LeaseTimeToLiveResponse,proto3" json:"LeaseTimeToLiveResponse,omitempty"`

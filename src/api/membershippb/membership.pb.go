@@ -24,6 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// RaftAttributes is what raft and its transport know about a member. Only a configuration change replaces it.
 type RaftAttributes struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PeerUrls      []string               `protobuf:"bytes,1,rep,name=peer_urls,json=peerUrls,proto3" json:"peer_urls,omitempty"`
@@ -76,6 +77,7 @@ func (x *RaftAttributes) GetIsLearner() bool {
 	return false
 }
 
+// Attributes is what a member says about itself once it has started.
 type Attributes struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -128,6 +130,7 @@ func (x *Attributes) GetClientUrls() []string {
 	return nil
 }
 
+// Member is one member of a cluster.
 type Member struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	ID               uint64                 `protobuf:"varint,1,opt,name=ID,proto3" json:"ID,omitempty"`
@@ -188,6 +191,7 @@ func (x *Member) GetMemberAttributes() *Attributes {
 	return nil
 }
 
+// ClusterVersionSetRequest sets the cluster version: the lowest version that all members have, as "3.7.0".
 type ClusterVersionSetRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ver           string                 `protobuf:"bytes,1,opt,name=ver,proto3" json:"ver,omitempty"`
@@ -232,6 +236,7 @@ func (x *ClusterVersionSetRequest) GetVer() string {
 	return ""
 }
 
+// ClusterMemberAttrSetRequest publishes the attributes of a member that has started.
 type ClusterMemberAttrSetRequest struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Member_ID        uint64                 `protobuf:"varint,1,opt,name=member_ID,json=memberID,proto3" json:"member_ID,omitempty"`
@@ -284,10 +289,12 @@ func (x *ClusterMemberAttrSetRequest) GetMemberAttributes() *Attributes {
 	return nil
 }
 
+// DowngradeInfoSetRequest starts or ends a downgrade of the cluster version.
 type DowngradeInfoSetRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Enabled       bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
-	Ver           string                 `protobuf:"bytes,2,opt,name=ver,proto3" json:"ver,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Enabled bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// The target, as "3.6.0"; empty when enabled is false.
+	Ver           string `protobuf:"bytes,2,opt,name=ver,proto3" json:"ver,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -23,6 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// EventType is the kind of a change.
 type Event_EventType int32
 
 const (
@@ -69,16 +70,22 @@ func (Event_EventType) EnumDescriptor() ([]byte, []int) {
 	return file_mvccpb_kv_proto_rawDescGZIP(), []int{1, 0}
 }
 
+// KeyValue is a key at one revision. It is also the value of a row in the key bucket, so that what is on disk can be
+// sent as it is.
 type KeyValue struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Key            []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	CreateRevision int64                  `protobuf:"varint,2,opt,name=create_revision,json=createRevision,proto3" json:"create_revision,omitempty"`
-	ModRevision    int64                  `protobuf:"varint,3,opt,name=mod_revision,json=modRevision,proto3" json:"mod_revision,omitempty"`
-	Version        int64                  `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
-	Value          []byte                 `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
-	Lease          int64                  `protobuf:"varint,6,opt,name=lease,proto3" json:"lease,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The revision that created the key; a deletion ends its life.
+	CreateRevision int64 `protobuf:"varint,2,opt,name=create_revision,json=createRevision,proto3" json:"create_revision,omitempty"`
+	// The revision of the last change.
+	ModRevision int64 `protobuf:"varint,3,opt,name=mod_revision,json=modRevision,proto3" json:"mod_revision,omitempty"`
+	// Number of puts since the key was created, 1 for the first.
+	Version int64  `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	Value   []byte `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
+	// The lease that the key ends with; 0 = none.
+	Lease         int64 `protobuf:"varint,6,opt,name=lease,proto3" json:"lease,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KeyValue) Reset() {
@@ -153,11 +160,14 @@ func (x *KeyValue) GetLease() int64 {
 	return 0
 }
 
+// Event is one change of one key.
 type Event struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          Event_EventType        `protobuf:"varint,1,opt,name=type,proto3,enum=mvccpb.Event_EventType" json:"type,omitempty"`
-	Kv            *KeyValue              `protobuf:"bytes,2,opt,name=kv,proto3" json:"kv,omitempty"`
-	PrevKv        *KeyValue              `protobuf:"bytes,3,opt,name=prev_kv,json=prevKv,proto3" json:"prev_kv,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Type  Event_EventType        `protobuf:"varint,1,opt,name=type,proto3,enum=mvccpb.Event_EventType" json:"type,omitempty"`
+	// After the change. For DELETE only key and mod_revision are set, the latter to the revision of the deletion.
+	Kv *KeyValue `protobuf:"bytes,2,opt,name=kv,proto3" json:"kv,omitempty"`
+	// Before the change, if the watch asked for it, the key existed and the revision before is not compacted.
+	PrevKv        *KeyValue `protobuf:"bytes,3,opt,name=prev_kv,json=prevKv,proto3" json:"prev_kv,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -23,10 +23,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// snapshot is the whole content of a .snap file.
 type Snapshot struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Crc           *uint32                `protobuf:"varint,1,opt,name=crc" json:"crc,omitempty"`
-	Data          []byte                 `protobuf:"bytes,2,opt,name=data" json:"data,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// CRC-32C of data.
+	Crc *uint32 `protobuf:"varint,1,opt,name=crc" json:"crc,omitempty"`
+	// An encoded raftpb.Snapshot.
+	Data          []byte `protobuf:"bytes,2,opt,name=data" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

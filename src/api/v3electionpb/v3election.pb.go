@@ -26,11 +26,15 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CampaignRequest enters an election.
 type CampaignRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Lease         int64                  `protobuf:"varint,2,opt,name=lease,proto3" json:"lease,omitempty"`
-	Value         []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The candidate is the key name/LEASE, with the lease in hexadecimal.
+	Name []byte `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The lease that the candidacy ends with.
+	Lease int64 `protobuf:"varint,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	// What Leader and Observe tell while the caller leads.
+	Value         []byte `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -86,6 +90,7 @@ func (x *CampaignRequest) GetValue() []byte {
 	return nil
 }
 
+// CampaignResponse says that the caller leads.
 type CampaignResponse struct {
 	state         protoimpl.MessageState       `protogen:"open.v1"`
 	Header        *etcdserverpb.ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -138,12 +143,15 @@ func (x *CampaignResponse) GetLeader() *LeaderKey {
 	return nil
 }
 
+// LeaderKey is the proof of leadership, to be given to Proclaim and Resign.
 type LeaderKey struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	Rev           int64                  `protobuf:"varint,3,opt,name=rev,proto3" json:"rev,omitempty"`
-	Lease         int64                  `protobuf:"varint,4,opt,name=lease,proto3" json:"lease,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Exists as long as the leadership.
+	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The create revision of key. The leadership is valid while it matches.
+	Rev           int64 `protobuf:"varint,3,opt,name=rev,proto3" json:"rev,omitempty"`
+	Lease         int64 `protobuf:"varint,4,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -206,6 +214,7 @@ func (x *LeaderKey) GetLease() int64 {
 	return 0
 }
 
+// LeaderRequest names an election.
 type LeaderRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -250,10 +259,12 @@ func (x *LeaderRequest) GetName() []byte {
 	return nil
 }
 
+// LeaderResponse tells the leader.
 type LeaderResponse struct {
-	state         protoimpl.MessageState       `protogen:"open.v1"`
-	Header        *etcdserverpb.ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	Kv            *mvccpb.KeyValue             `protobuf:"bytes,2,opt,name=kv,proto3" json:"kv,omitempty"`
+	state  protoimpl.MessageState       `protogen:"open.v1"`
+	Header *etcdserverpb.ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// The key and value of the leader.
+	Kv            *mvccpb.KeyValue `protobuf:"bytes,2,opt,name=kv,proto3" json:"kv,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -302,6 +313,7 @@ func (x *LeaderResponse) GetKv() *mvccpb.KeyValue {
 	return nil
 }
 
+// ResignRequest gives leadership up. A request without leader fails.
 type ResignRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leader        *LeaderKey             `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
@@ -346,6 +358,7 @@ func (x *ResignRequest) GetLeader() *LeaderKey {
 	return nil
 }
 
+// ResignResponse says that the caller does not lead any more.
 type ResignResponse struct {
 	state         protoimpl.MessageState       `protogen:"open.v1"`
 	Header        *etcdserverpb.ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -390,6 +403,7 @@ func (x *ResignResponse) GetHeader() *etcdserverpb.ResponseHeader {
 	return nil
 }
 
+// ProclaimRequest changes the value of the leader. A request without leader fails.
 type ProclaimRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leader        *LeaderKey             `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
@@ -442,6 +456,7 @@ func (x *ProclaimRequest) GetValue() []byte {
 	return nil
 }
 
+// ProclaimResponse says that the value was changed.
 type ProclaimResponse struct {
 	state         protoimpl.MessageState       `protogen:"open.v1"`
 	Header        *etcdserverpb.ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`

@@ -31,11 +31,19 @@ const (
 // ElectionClient is the client API for Election service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Election serves leader election to clients that do not bring the algorithm themselves. A candidate is a key and
+// lives as long as its lease; the oldest one leads.
 type ElectionClient interface {
+	// Campaign waits until the caller leads.
 	Campaign(ctx context.Context, in *CampaignRequest, opts ...grpc.CallOption) (*CampaignResponse, error)
+	// Proclaim changes the value of the leader. It fails with "election: not leader" when leadership was lost.
 	Proclaim(ctx context.Context, in *ProclaimRequest, opts ...grpc.CallOption) (*ProclaimResponse, error)
+	// Leader returns the current leader. It fails with "election: no leader" when nobody is a candidate.
 	Leader(ctx context.Context, in *LeaderRequest, opts ...grpc.CallOption) (*LeaderResponse, error)
+	// Observe sends the current leader and then every change of leader or value.
 	Observe(ctx context.Context, in *LeaderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LeaderResponse], error)
+	// Resign gives leadership up, so that the next candidate leads.
 	Resign(ctx context.Context, in *ResignRequest, opts ...grpc.CallOption) (*ResignResponse, error)
 }
 
@@ -109,11 +117,19 @@ func (c *electionClient) Resign(ctx context.Context, in *ResignRequest, opts ...
 // ElectionServer is the server API for Election service.
 // All implementations must embed UnimplementedElectionServer
 // for forward compatibility.
+//
+// Election serves leader election to clients that do not bring the algorithm themselves. A candidate is a key and
+// lives as long as its lease; the oldest one leads.
 type ElectionServer interface {
+	// Campaign waits until the caller leads.
 	Campaign(context.Context, *CampaignRequest) (*CampaignResponse, error)
+	// Proclaim changes the value of the leader. It fails with "election: not leader" when leadership was lost.
 	Proclaim(context.Context, *ProclaimRequest) (*ProclaimResponse, error)
+	// Leader returns the current leader. It fails with "election: no leader" when nobody is a candidate.
 	Leader(context.Context, *LeaderRequest) (*LeaderResponse, error)
+	// Observe sends the current leader and then every change of leader or value.
 	Observe(*LeaderRequest, grpc.ServerStreamingServer[LeaderResponse]) error
+	// Resign gives leadership up, so that the next candidate leads.
 	Resign(context.Context, *ResignRequest) (*ResignResponse, error)
 	mustEmbedUnimplementedElectionServer()
 }

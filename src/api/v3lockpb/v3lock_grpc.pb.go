@@ -28,8 +28,14 @@ const (
 // LockClient is the client API for Lock service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Lock serves locks to clients that do not bring the algorithm themselves. A lock is a key and lives as long as its
+// lease.
 type LockClient interface {
+	// Lock waits until the caller holds the named lock. The call can take any time; the end of its context gives up
+	// the place in the queue. With a lease that holds the lock already it returns at once.
 	Lock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockResponse, error)
+	// Unlock gives a lock up by deleting its key.
 	Unlock(ctx context.Context, in *UnlockRequest, opts ...grpc.CallOption) (*UnlockResponse, error)
 }
 
@@ -64,8 +70,14 @@ func (c *lockClient) Unlock(ctx context.Context, in *UnlockRequest, opts ...grpc
 // LockServer is the server API for Lock service.
 // All implementations must embed UnimplementedLockServer
 // for forward compatibility.
+//
+// Lock serves locks to clients that do not bring the algorithm themselves. A lock is a key and lives as long as its
+// lease.
 type LockServer interface {
+	// Lock waits until the caller holds the named lock. The call can take any time; the end of its context gives up
+	// the place in the queue. With a lease that holds the lock already it returns at once.
 	Lock(context.Context, *LockRequest) (*LockResponse, error)
+	// Unlock gives a lock up by deleting its key.
 	Unlock(context.Context, *UnlockRequest) (*UnlockResponse, error)
 	mustEmbedUnimplementedLockServer()
 }

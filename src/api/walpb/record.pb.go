@@ -24,11 +24,15 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Record is one frame of a WAL segment.
 type Record struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          *int64                 `protobuf:"varint,1,opt,name=type" json:"type,omitempty"`
-	Crc           *uint32                `protobuf:"varint,2,opt,name=crc" json:"crc,omitempty"`
-	Data          []byte                 `protobuf:"bytes,3,opt,name=data" json:"data,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 = metadata, 2 = entry, 3 = hard state, 4 = crc, 5 = snapshot.
+	Type *int64 `protobuf:"varint,1,opt,name=type" json:"type,omitempty"`
+	// CRC-32C of the data of this record and all before it; each segment begins with a crc record that carries it
+	// over.
+	Crc           *uint32 `protobuf:"varint,2,opt,name=crc" json:"crc,omitempty"`
+	Data          []byte  `protobuf:"bytes,3,opt,name=data" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,6 +88,7 @@ func (x *Record) GetData() []byte {
 	return nil
 }
 
+// Snapshot marks the state of a snapshot in the log: replay begins behind it.
 type Snapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         *uint64                `protobuf:"varint,1,opt,name=index" json:"index,omitempty"`

@@ -1,0 +1,42 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+)
+
+// Build builds a program of this repository once per test process and returns the path of its binary.
+func Build(program string) (string, error) {
+	builds.Lock()
+	defer builds.Unlock()
+	if p, ok := builds.paths[program]; ok {
+		return p, nil
+	}
+	if builds.dir == "" {
+		dir, err := os.MkdirTemp("", "quoin-bin-")
+		if err != nil {
+			return "", err
+		}
+		builds.dir, builds.paths = dir, map[string]string{}
+	}
+	binary := filepath.Join(builds.dir, path.Base(program))
+	cmd := exec.Command("go", "build", "-o", binary, program)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w\n%s", program, err, out)
+	}
+	builds.paths[program] = binary
+	return binary, nil
+}
+
+// RemoveBuilds removes what Build made; a suite calls it at its end.
+func RemoveBuilds() {
+	builds.Lock()
+	defer builds.Unlock()
+	if builds.dir != "" {
+		_ = os.RemoveAll(builds.dir)
+		builds.dir, builds.paths = "", nil
+	}
+}

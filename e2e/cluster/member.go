@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"quoin.dev/client"
+)
+
+// Member is one process.
+type Member struct {
+	Name, Dir, ClientURL, PeerURL, LogFile string
+	// Env, if set, replaces all flags: the member is configured by variables alone.
+	Env []string
+
+	binary, initial string
+	flags           []string
+	cmd             *exec.Cmd
+	exited          chan struct{}
+	logStart        int64 // where the log of the present process begins
+}
+
+// Args are the flags that the member is started with.
+func (m *Member) Args() []string {
+	return append([]string{
+		"--name=" + m.Name, "--data-dir=" + m.Dir,
+		"--listen-client-urls=" + m.ClientURL, "--advertise-client-urls=" + m.ClientURL,
+		"--listen-peer-urls=" + m.PeerURL, "--initial-advertise-peer-urls=" + m.PeerURL,
+		"--initial-cluster=" + m.initial,
+	}, m.flags...)
+}
+
+// Launch starts the process and returns at once.
+func (m *Member) Launch() error {
+	if m.Running() {
+		return fmt.Errorf("%s runs already", m.Name)
+	}
+	log, err := os.OpenFile(m.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if info, err := log.Stat(); err == nil {
+		m.logStart = info.Size()
+	}
+	m.cmd = exec.Command(m.binary, m.Args()...)
+	if m.Env != nil {
+		m.cmd = exec.Command(m.binary)
+		m.cmd.Env = append(os.Environ(), m.Env...)
+	}
+	m.cmd.Stdout, m.cmd.Stderr = log, log
+	if err := m.cmd.Start(); err != nil {
+		return err
+	}
+	m.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait()
+		close(exited)
+	}(m.cmd, m.exited)
+	return nil
+}
+
+// Start starts the process and waits until the member is ready.
+func (m *Member) Start() error {
+	if err := m.Launch(); err != nil {
+		return err
+	}
+	return m.WaitReady(readyTimeout)
+}
+
+// Running reports whether the process is there.
+func (m *Member) Running() bool {
+	if m.exited == nil {
+		return false
+	}
+	select {
+	case <-m.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// WaitReady waits for the line that scripts wait for, too.
+func (m *Member) WaitReady(timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
+	for !strings.Contains(m.Log(), "ready to serve client requests") {
+		if !m.Running() {
+			return fmt.Errorf("%s ended before it was ready:\n%s", m.Name, tail(m.Log()))
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s is not ready after %s:\n%s", m.Name, timeout, tail(m.Log()))
+		}
+		time.Sleep(pollInterval)
+	}
+	return nil
+}
+
+// Log is what the present process, or the last one, has logged.
+func (m *Member) Log() string {
+	data, err := os.ReadFile(m.LogFile)
+	if err != nil || int64(len(data)) < m.logStart {
+		return ""
+	}
+	return string(data[m.logStart:])
+}
+
+func tail(log string) string {
+	const lines = 20
+	all := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// Kill ends the process without warning (SIGKILL) and waits for it.
+func (m *Member) Kill() error { return m.end(syscall.SIGKILL) }
+
+// Stop asks the process to end (SIGTERM) and waits for it.
+func (m *Member) Stop() error { return m.end(syscall.SIGTERM) }
+
+func (m *Member) end(s syscall.Signal) error {
+	if !m.Running() {
+		return nil
+	}
+	if err := m.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-m.exited:
+		return nil
+	case <-time.After(readyTimeout):
+		return fmt.Errorf("%s did not end after %s", m.Name, s)
+	}
+}
+
+// ExitCode is that of the last process.
+func (m *Member) ExitCode() int { return m.cmd.ProcessState.ExitCode() }
+
+// leads reports whether the member says that it leads.
+func (m *Member) leads(ctx context.Context) (bool, error) {
+	c, err := client.New(client.Config{Endpoints: []string{m.ClientURL}})
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	status, err := c.Status(ctx, m.ClientURL)
+	if err != nil {
+		return false, err
+	}
+	return status.Leader == status.Header.MemberId, nil
+}

@@ -1,0 +1,203 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+const (
+	startTimeout = time.Minute
+	stopTimeout  = 20 * time.Second
+	probeTimeout = 3 * time.Second
+	probePause   = 20 * time.Millisecond
+	logTailBytes = 4000
+)
+
+// Member is one server process and its data directory. Its methods fail the test they were given when something is not as
+// it should be.
+type Member struct {
+	Name      string
+	Kind      Kind   // of the process that runs or ran last
+	Dir       string // data directory
+	Endpoint  string // host:port for clients
+	peerURL   string
+	flags     []string
+	log       string
+	cmd       *exec.Cmd
+	exited    chan struct{}
+	exitError error
+}
+
+// start runs the process without waiting for it to be ready.
+func (m *Member) start(t testing.TB, kind Kind) {
+	t.Helper()
+	if m.cmd != nil {
+		t.Fatalf("%s is running already", m.Name)
+	}
+	log, err := os.OpenFile(m.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(Binary(t, string(kind)), m.flags...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	m.Kind, m.cmd, m.exited = kind, cmd, exited
+	go func() {
+		m.exitError = cmd.Wait()
+		close(exited)
+	}()
+}
+
+// awaitReady waits for the answer to a linearizable read, which needs a leader.
+func (m *Member) awaitReady(t testing.TB) {
+	t.Helper()
+	kv := etcdserverpb.NewKVClient(m.Conn(t))
+	deadline := time.Now().Add(startTimeout)
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), probeTimeout)
+		_, err := kv.Range(ctx, &etcdserverpb.RangeRequest{Key: []byte("ready?")}, grpc.WaitForReady(true))
+		cancel()
+		if err == nil {
+			return
+		}
+		select {
+		case <-m.exited:
+			t.Fatalf("%s (%s) ended while it started: %v\n%s", m.Name, m.Kind, m.exitError, m.logTail())
+		case <-time.After(probePause):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s (%s) is not ready after %v: %v\n%s", m.Name, m.Kind, startTimeout, err, m.logTail())
+		}
+	}
+}
+
+// Start runs the member again, as the given kind, on the directory and the ports that it has, and waits until it answers.
+func (m *Member) Start(t testing.TB, kind Kind) {
+	t.Helper()
+	m.start(t, kind)
+	m.awaitReady(t)
+}
+
+// Stop ends the process as an operator does, and expects that it obeys.
+func (m *Member) Stop(t testing.TB) {
+	t.Helper()
+	if err := m.end(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Kill ends the process at once (kill -9).
+func (m *Member) Kill(t testing.TB) {
+	t.Helper()
+	if err := m.end(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *Member) end(sig syscall.Signal) error {
+	if m.cmd == nil {
+		return errors.New(m.Name + " is not running")
+	}
+	select {
+	case <-m.exited:
+		return errors.New(m.Name + " had ended by itself\n" + m.logTail())
+	default:
+	}
+	if err := m.cmd.Process.Signal(sig); err != nil {
+		return err
+	}
+	defer func() { m.cmd = nil }()
+	select {
+	case <-m.exited:
+		return nil
+	case <-time.After(stopTimeout):
+		_ = m.cmd.Process.Kill()
+		<-m.exited
+		return errors.New(m.Name + " did not end in time\n" + m.logTail())
+	}
+}
+
+// cleanUp kills what still runs and shows the log of a member whose test failed.
+func (m *Member) cleanUp(t testing.TB) {
+	if t.Failed() {
+		t.Logf("last log lines of %s (%s):\n%s", m.Name, m.Kind, m.logTail())
+	}
+	if m.cmd != nil {
+		_ = m.cmd.Process.Kill()
+		<-m.exited
+	}
+}
+
+// DB is the path of the store's file.
+func (m *Member) DB() string { return filepath.Join(m.Dir, "member", "snap", "db") }
+
+// Conn is a plain gRPC connection to this member, closed when the test ends.
+func (m *Member) Conn(t testing.TB) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+m.Endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30), grpc.MaxCallSendMsgSize(1<<30)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// Client is etcd's published client, connected to the given members.
+func Client(t testing.TB, members ...*Member) *clientv3.Client {
+	t.Helper()
+	var endpoints []string
+	for _, m := range members {
+		endpoints = append(endpoints, m.Endpoint)
+	}
+	c, err := clientv3.New(clientv3.Config{Endpoints: endpoints, DialTimeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (m *Member) logTail() string {
+	data, err := os.ReadFile(m.log)
+	if err != nil {
+		return err.Error()
+	}
+	if len(data) > logTailBytes {
+		data = data[len(data)-logTailBytes:]
+		data = data[bytes.IndexByte(data, '\n')+1:]
+	}
+	return string(data)
+}
+
+// freeAddresses finds ports on which nobody listens, all different.
+func freeAddresses(t testing.TB, n int) []string {
+	t.Helper()
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		out = append(out, l.Addr().String())
+	}
+	return out
+}

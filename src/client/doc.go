@@ -1,0 +1,28 @@
+// Package client is the Go client of quoin and of etcd 3.4 and newer.
+//
+// Names and shapes are those of etcd's Go client, so that a program changes over by changing an import:
+//
+//	cli, err := client.New(client.Config{Endpoints: []string{"localhost:2379"}})
+//	if err != nil {
+//		…
+//	}
+//	defer cli.Close()
+//	_, err = cli.Put(ctx, "key", "value")
+//
+// A Client is safe for concurrent use, holds one connection per member and is meant to live as long as the program.
+//
+// # Deadlines
+//
+// A call waits for a member to become reachable until its context ends, so calls want contexts with a deadline.
+//
+// # Repetition
+//
+// A call that only reads is repeated at another member when one fails. A call that changes something is sent once: when
+// its answer is lost, the caller gets the error and has to find out for himself whether the change was made. Only an
+// answer that says that nothing was done (the token is out of date, the member is a learner) lets a change be sent again.
+//
+// # Errors
+//
+// What a member answers is an rpctypes.EtcdError and compares to the variables of that package. When the context of the
+// call has ended, the error is that of the context. Anything else is a gRPC status.
+package client

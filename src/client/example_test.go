@@ -1,0 +1,114 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"time"
+
+	"quoin.dev/api/rpctypes"
+	"quoin.dev/client"
+)
+
+func Example() {
+	cli, err := client.New(client.Config{Endpoints: []string{"localhost:2379", "localhost:22379", "localhost:32379"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cli.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, err := cli.Put(ctx, "color", "blue"); err != nil {
+		log.Fatal(err)
+	}
+	resp, err := cli.Get(ctx, "color")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, kv := range resp.Kvs {
+		fmt.Printf("%s=%s, changed at revision %d\n", kv.Key, kv.Value, kv.ModRevision)
+	}
+}
+
+// Create a key unless it exists.
+func ExampleTxn() {
+	cli, err := client.NewFromURL("localhost:2379")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cli.Close()
+	resp, err := cli.Txn(context.Background()).
+		If(client.Compare(client.CreateRevision("owner"), "=", 0)).
+		Then(client.OpPut("owner", "me")).
+		Else(client.OpGet("owner")).
+		Commit()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if !resp.Succeeded {
+		fmt.Printf("owned by %s\n", resp.Responses[0].GetResponseRange().Kvs[0].Value)
+	}
+}
+
+// Read the five keys under a prefix that changed last.
+func ExampleWithSort() {
+	cli, err := client.NewFromURL("localhost:2379")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cli.Close()
+	resp, err := cli.Get(context.Background(), "jobs/", client.WithPrefix(),
+		client.WithSort(client.SortByModRevision, client.SortDescend), client.WithLimit(5), client.WithKeysOnly())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, kv := range resp.Kvs {
+		fmt.Println(string(kv.Key))
+	}
+}
+
+// Read an interval of any size in bounded memory.
+func ExampleGetStream() {
+	cli, err := client.NewFromURL("localhost:2379")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cli.Close()
+	stream, err := cli.GetStream(context.Background(), "", client.WithPrefix())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer stream.Close()
+	for {
+		part, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, kv := range part.Kvs {
+			fmt.Println(string(kv.Key))
+		}
+	}
+}
+
+// Tell what a member answered from a request that did not get through.
+func Example_errors() {
+	cli, err := client.NewFromURL("localhost:2379")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cli.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err = cli.Get(ctx, "color", client.WithRev(1))
+	switch {
+	case errors.Is(err, rpctypes.ErrCompacted):
+		fmt.Println("that revision is gone")
+	case errors.Is(err, context.DeadlineExceeded):
+		fmt.Println("no member answered in time")
+	}
+}

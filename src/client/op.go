@@ -1,0 +1,235 @@
+package client
+
+import (
+	pb "quoin.dev/api/etcdserverpb"
+)
+
+// LeaseID names a lease. NoLease means none.
+type LeaseID int64
+
+// NoLease is the absence of a lease.
+const NoLease LeaseID = 0
+
+type kind uint8
+
+const (
+	kindGet kind = iota + 1
+	kindPut
+	kindDelete
+	kindTxn
+)
+
+// Op is one operation on keys, made by OpGet, OpPut, OpDelete or OpTxn, for KV.Do or as a part of a Txn.
+type Op struct {
+	kind kind
+	key  []byte
+	end  []byte
+
+	// get
+	limit          int64
+	rev            int64
+	sort           *SortOption
+	serializable   bool
+	keysOnly       bool
+	countOnly      bool
+	minModRev      int64
+	maxModRev      int64
+	minCreateRev   int64
+	maxCreateRev   int64
+	isWithPrefix   bool
+	isWithFromKey  bool
+	chosenInterval bool // some option set end
+
+	// put and delete
+	prevKV bool
+
+	// put
+	val         []byte
+	leaseID     LeaseID
+	ignoreValue bool
+	ignoreLease bool
+
+	// txn
+	cmps []Cmp
+	then []Op
+	alt  []Op
+}
+
+// OpGet returns an operation that reads a key or, with options, an interval of keys.
+//
+// It panics on WithPrefix together with WithFromKey.
+func OpGet(key string, opts ...OpOption) Op {
+	op := Op{kind: kindGet, key: []byte(key)}
+	op.apply(opts)
+	op.refuse("get", misuse{op.leaseID != NoLease, "lease"}, misuse{op.ignoreValue, "ignore value"}, misuse{op.ignoreLease, "ignore lease"})
+	return op
+}
+
+// OpPut returns an operation that sets the value of a key. It panics on options that make no sense for it.
+func OpPut(key, val string, opts ...OpOption) Op {
+	op := Op{kind: kindPut, key: []byte(key), val: []byte(val)}
+	op.apply(opts)
+	op.refuse("put", append(op.readOptions(), misuse{op.chosenInterval, "range"}, misuse{op.serializable, "serializable"})...)
+	return op
+}
+
+// OpDelete returns an operation that deletes a key or, with options, an interval of keys. It panics on options that make
+// no sense for it.
+func OpDelete(key string, opts ...OpOption) Op {
+	op := Op{kind: kindDelete, key: []byte(key)}
+	op.apply(opts)
+	op.refuse("delete", append(op.readOptions(), misuse{op.serializable, "serializable"}, misuse{op.leaseID != NoLease, "lease"},
+		misuse{op.ignoreValue, "ignore value"}, misuse{op.ignoreLease, "ignore lease"})...)
+	return op
+}
+
+// OpTxn returns a transaction as an operation, to be run by KV.Do or nested in another one.
+func OpTxn(cmps []Cmp, thenOps []Op, elseOps []Op) Op {
+	return Op{kind: kindTxn, cmps: cmps, then: thenOps, alt: elseOps}
+}
+
+// misuse is an option that an operation can not have. It is a mistake in the program, not in its input.
+type misuse struct {
+	given  bool
+	option string
+}
+
+func (op *Op) refuse(name string, list ...misuse) {
+	for _, m := range list {
+		if m.given {
+			panic("unexpected " + m.option + " in " + name)
+		}
+	}
+}
+
+// readOptions lists the options that only a get has.
+func (op *Op) readOptions() []misuse {
+	return []misuse{
+		{op.limit != 0, "limit"},
+		{op.rev != 0, "revision"},
+		{op.sort != nil, "sort"},
+		{op.keysOnly, "keysOnly"},
+		{op.countOnly, "countOnly"},
+		{op.minModRev != 0 || op.maxModRev != 0, "mod revision filter"},
+		{op.minCreateRev != 0 || op.maxCreateRev != 0, "create revision filter"},
+	}
+}
+
+// IsGet reports whether the operation was made by OpGet.
+func (op Op) IsGet() bool { return op.kind == kindGet }
+
+// IsPut reports whether the operation was made by OpPut.
+func (op Op) IsPut() bool { return op.kind == kindPut }
+
+// IsDelete reports whether the operation was made by OpDelete.
+func (op Op) IsDelete() bool { return op.kind == kindDelete }
+
+// IsTxn reports whether the operation was made by OpTxn.
+func (op Op) IsTxn() bool { return op.kind == kindTxn }
+
+// Txn returns the parts of a transaction.
+func (op Op) Txn() ([]Cmp, []Op, []Op) { return op.cmps, op.then, op.alt }
+
+// KeyBytes returns the key.
+func (op Op) KeyBytes() []byte { return op.key }
+
+// WithKeyBytes sets the key.
+func (op *Op) WithKeyBytes(key []byte) { op.key = key }
+
+// RangeBytes returns the end of the interval: empty for a single key, a zero byte for all keys from KeyBytes on.
+func (op Op) RangeBytes() []byte { return op.end }
+
+// WithRangeBytes sets the end of the interval.
+func (op *Op) WithRangeBytes(end []byte) { op.end = end }
+
+// ValueBytes returns the value to put.
+func (op Op) ValueBytes() []byte { return op.val }
+
+// WithValueBytes sets the value to put.
+func (op *Op) WithValueBytes(v []byte) { op.val = v }
+
+// Limit returns the greatest number of keys to read; 0 = all.
+func (op Op) Limit() int64 { return op.limit }
+
+// Rev returns the revision to read at; 0 = the current one.
+func (op Op) Rev() int64 { return op.rev }
+
+// IsSerializable reports whether any member may answer a get from its own state.
+func (op Op) IsSerializable() bool { return op.serializable }
+
+// IsKeysOnly reports whether a get leaves the values out.
+func (op Op) IsKeysOnly() bool { return op.keysOnly }
+
+// IsCountOnly reports whether a get only counts.
+func (op Op) IsCountOnly() bool { return op.countOnly }
+
+// IsOptsWithPrefix reports whether WithPrefix was among the options.
+func (op Op) IsOptsWithPrefix() bool { return op.isWithPrefix }
+
+// IsOptsWithFromKey reports whether WithFromKey was among the options.
+func (op Op) IsOptsWithFromKey() bool { return op.isWithFromKey }
+
+// MinModRev returns the lower bound on modification revisions; 0 = none.
+func (op Op) MinModRev() int64 { return op.minModRev }
+
+// MaxModRev returns the upper bound on modification revisions; 0 = none.
+func (op Op) MaxModRev() int64 { return op.maxModRev }
+
+// MinCreateRev returns the lower bound on creation revisions; 0 = none.
+func (op Op) MinCreateRev() int64 { return op.minCreateRev }
+
+// MaxCreateRev returns the upper bound on creation revisions; 0 = none.
+func (op Op) MaxCreateRev() int64 { return op.maxCreateRev }
+
+func (op Op) rangeRequest() *pb.RangeRequest {
+	r := &pb.RangeRequest{
+		Key: op.key, RangeEnd: op.end, Limit: op.limit, Revision: op.rev,
+		Serializable: op.serializable, KeysOnly: op.keysOnly, CountOnly: op.countOnly,
+		MinModRevision: op.minModRev, MaxModRevision: op.maxModRev,
+		MinCreateRevision: op.minCreateRev, MaxCreateRevision: op.maxCreateRev,
+	}
+	if op.sort != nil {
+		r.SortOrder = pb.RangeRequest_SortOrder(op.sort.Order)
+		r.SortTarget = pb.RangeRequest_SortTarget(op.sort.Target)
+	}
+	return r
+}
+
+func (op Op) putRequest() *pb.PutRequest {
+	return &pb.PutRequest{
+		Key: op.key, Value: op.val, Lease: int64(op.leaseID),
+		PrevKv: op.prevKV, IgnoreValue: op.ignoreValue, IgnoreLease: op.ignoreLease,
+	}
+}
+
+func (op Op) deleteRequest() *pb.DeleteRangeRequest {
+	return &pb.DeleteRangeRequest{Key: op.key, RangeEnd: op.end, PrevKv: op.prevKV}
+}
+
+func (op Op) txnRequest() *pb.TxnRequest {
+	r := &pb.TxnRequest{Compare: make([]*pb.Compare, len(op.cmps))}
+	for i, c := range op.cmps {
+		r.Compare[i] = c.proto()
+	}
+	r.Success, r.Failure = requestOps(op.then), requestOps(op.alt)
+	return r
+}
+
+func requestOps(ops []Op) []*pb.RequestOp {
+	out := make([]*pb.RequestOp, len(ops))
+	for i, op := range ops {
+		switch op.kind {
+		case kindGet:
+			out[i] = &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: op.rangeRequest()}}
+		case kindPut:
+			out[i] = &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: op.putRequest()}}
+		case kindDelete:
+			out[i] = &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: op.deleteRequest()}}
+		case kindTxn:
+			out[i] = &pb.RequestOp{Request: &pb.RequestOp_RequestTxn{RequestTxn: op.txnRequest()}}
+		default:
+			panic("an Op was used that OpGet, OpPut, OpDelete or OpTxn did not make")
+		}
+	}
+	return out
+}

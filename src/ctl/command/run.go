@@ -1,0 +1,76 @@
+// Package command is the command line of quoinctl: it turns arguments into calls of the client and responses into output.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
+)
+
+// Process is what a command line sees of the world around it, so that tests can be that world.
+type Process struct {
+	// Name is how the program calls itself in usage texts and in the completion scripts.
+	Name string
+	// Args are the arguments without the program name.
+	Args []string
+	// Env holds NAME=value pairs; only those that begin with ETCDCTL_ are read.
+	Env []string
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+
+	// Pause waits before a command does something that the operator may want to interrupt; nil means time.Sleep.
+	Pause func(time.Duration)
+}
+
+// app is one run of the program.
+type app struct {
+	Process
+	flags globalFlags
+	ctx   context.Context
+}
+
+// Run executes one command line and returns the exit code of the process.
+func Run(ctx context.Context, p Process) int {
+	if p.Pause == nil {
+		p.Pause = time.Sleep
+	}
+	// What gRPC has to say about its connections is for --debug only.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+
+	a := &app{Process: p, ctx: ctx}
+	root := a.rootCommand()
+	root.SetArgs(p.Args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return int(success)
+	}
+	return int(a.report(cmd, err))
+}
+
+// report prints a failure: the sentence alone when a command ran, with the usage when its flags were wrong.
+func (a *app) report(cmd *cobra.Command, err error) exitCode {
+	var exit *exitError
+	if errors.As(err, &exit) {
+		if exit.err != nil {
+			fmt.Fprintf(a.Stderr, "Error: %v\n", exit.err)
+		}
+		return exit.code
+	}
+	fmt.Fprintf(a.Stderr, "Error: %v\n", err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(a.Stderr, "%s\n", cmd.UsageString())
+	} else {
+		fmt.Fprintf(a.Stderr, "Run '%s --help' for usage.\n", cmd.CommandPath())
+	}
+	return failure
+}

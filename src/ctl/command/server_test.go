@@ -1,0 +1,183 @@
+package command_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/api/mvccpb"
+	"quoin.dev/ctl/command"
+)
+
+// server answers every request with the same key and records what it was asked.
+type server struct {
+	pb.UnimplementedKVServer
+	pb.UnimplementedMaintenanceServer
+	pb.UnimplementedClusterServer
+	pb.UnimplementedAuthServer
+	address string
+
+	mu       sync.Mutex // guards the two below
+	requests []proto.Message
+	tokens   []string
+
+	// Set before the first request.
+	rangeErr error
+	alarms   []*pb.AlarmMember
+}
+
+var (
+	header = &pb.ResponseHeader{ClusterId: 1, MemberId: 2, Revision: 3, RaftTerm: 4}
+	pair   = &mvccpb.KeyValue{Key: []byte("k"), Value: []byte("v"), CreateRevision: 2, ModRevision: 3, Version: 2}
+)
+
+func startServer(t *testing.T, opts ...grpc.ServerOption) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{address: listener.Addr().String()}
+	g := grpc.NewServer(opts...)
+	pb.RegisterKVServer(g, s)
+	pb.RegisterMaintenanceServer(g, s)
+	pb.RegisterClusterServer(g, s)
+	pb.RegisterAuthServer(g, s)
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(listener) }()
+	t.Cleanup(func() {
+		g.Stop()
+		<-done
+	})
+	return s
+}
+
+func (s *server) record(ctx context.Context, m proto.Message) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, m)
+	s.tokens = append(s.tokens, strings.Join(md.Get("token"), ","))
+}
+
+// asked returns the requests since the last call.
+func (s *server) asked() []proto.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.requests
+	s.requests = nil
+	return all
+}
+
+func (s *server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	s.record(ctx, r)
+	return &pb.RangeResponse{Header: header, Kvs: []*mvccpb.KeyValue{pair}, Count: 1}, s.rangeErr
+}
+
+func (s *server) RangeStream(r *pb.RangeRequest, stream grpc.ServerStreamingServer[pb.RangeStreamResponse]) error {
+	s.record(stream.Context(), r)
+	for _, part := range []*pb.RangeResponse{
+		{Kvs: []*mvccpb.KeyValue{pair}},
+		{Kvs: []*mvccpb.KeyValue{pair}},
+		{Header: header, More: true, Count: 5},
+	} {
+		if err := stream.Send(&pb.RangeStreamResponse{RangeResponse: part}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
+	s.record(ctx, r)
+	return &pb.PutResponse{Header: header}, nil
+}
+
+func (s *server) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
+	s.record(ctx, r)
+	return &pb.DeleteRangeResponse{Header: header, Deleted: 1}, nil
+}
+
+func (s *server) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
+	s.record(ctx, r)
+	return &pb.TxnResponse{Header: header, Succeeded: true}, nil
+}
+
+func (s *server) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
+	s.record(ctx, r)
+	return &pb.CompactionResponse{Header: header}, nil
+}
+
+func (s *server) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.MemberListResponse, error) {
+	s.record(ctx, r)
+	return &pb.MemberListResponse{Header: header, Members: []*pb.Member{
+		{ID: 2, Name: "one", PeerURLs: []string{"http://p"}, ClientURLs: []string{"http://" + s.address}},
+		{ID: 3, PeerURLs: []string{"http://q"}, IsLearner: true},
+	}}, nil
+}
+
+func (s *server) Status(ctx context.Context, r *pb.StatusRequest) (*pb.StatusResponse, error) {
+	s.record(ctx, r)
+	return &pb.StatusResponse{Header: header, Version: "3.7.3", DbSize: 100, DbSizeInUse: 50, Leader: 2}, nil
+}
+
+func (s *server) HashKV(ctx context.Context, r *pb.HashKVRequest) (*pb.HashKVResponse, error) {
+	s.record(ctx, r)
+	return &pb.HashKVResponse{Header: header, Hash: 5, HashRevision: 3}, nil
+}
+
+func (s *server) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb.AlarmResponse, error) {
+	s.record(ctx, r)
+	return &pb.AlarmResponse{Header: header, Alarms: s.alarms}, nil
+}
+
+func (s *server) Authenticate(ctx context.Context, r *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
+	s.record(ctx, r)
+	return &pb.AuthenticateResponse{Header: header, Token: "token of " + r.GetName()}, nil
+}
+
+// result is what one run of the program left.
+type result struct {
+	code           int
+	stdout, stderr string
+	paused         time.Duration
+}
+
+// run executes a command line against the server; stdin is the input.
+func (s *server) run(stdin string, args ...string) result {
+	return runWith(nil, stdin, append(args, "--endpoints", s.address)...)
+}
+
+func runWith(env []string, stdin string, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	var r result
+	r.code = command.Run(context.Background(), command.Process{
+		Name:   "quoinctl",
+		Args:   args,
+		Env:    env,
+		Stdin:  strings.NewReader(stdin),
+		Stdout: &stdout,
+		Stderr: &stderr,
+		Pause:  func(d time.Duration) { r.paused += d },
+	})
+	r.stdout, r.stderr = stdout.String(), stderr.String()
+	return r
+}
+
+// checkAsked compares the requests that a command sent.
+func checkAsked(t *testing.T, s *server, want ...proto.Message) {
+	t.Helper()
+	if got := s.asked(); !slices.EqualFunc(got, want, proto.Equal) {
+		t.Errorf("sent %v\nwant %v", got, want)
+	}
+}

@@ -1,0 +1,115 @@
+// Package printer writes the responses of a server to a terminal or a script in the five formats of --write-out.
+package printer
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	pb "quoin.dev/api/etcdserverpb"
+)
+
+// Formats lists the values that --write-out takes, sorted.
+var Formats = []string{"fields", "json", "protobuf", "simple", "table"}
+
+// ErrUnknownFormat is returned by New for a format that is not in Formats.
+var ErrUnknownFormat = errors.New("unsupported output format")
+
+// UnsupportedError says that a response has no form in the chosen format. Most responses have no table, and the lists
+// that a command gathers from several endpoints are no protobuf message.
+type UnsupportedError struct {
+	Format string
+}
+
+func (e *UnsupportedError) Error() string {
+	return e.Format + " not supported as output format"
+}
+
+// Options are the choices beside the format.
+type Options struct {
+	// Hex writes keys and values (simple) or ids (fields, member list as json) in hexadecimal.
+	Hex bool
+	// ValueOnly leaves the keys out of a range; only the simple format knows it.
+	ValueOnly bool
+	// Err receives the lines about endpoints that are not healthy in the simple format, so that stdout carries the
+	// healthy ones alone.
+	Err io.Writer
+}
+
+// Printer writes one response in one format. Every method writes the whole response before it returns; the error is
+// an *UnsupportedError or that of the writer.
+type Printer interface {
+	Put(*pb.PutResponse) error
+	Range(*pb.RangeResponse) error
+	DeleteRange(*pb.DeleteRangeResponse) error
+	Txn(*pb.TxnResponse) error
+	MemberList(*pb.MemberListResponse) error
+	Health([]Health) error
+	Status([]Status) error
+	HashKV([]HashKV) error
+}
+
+// Health is the outcome of a probe of one endpoint; Error is empty when it is healthy.
+type Health struct {
+	Endpoint string `json:"endpoint"`
+	Healthy  bool   `json:"health"`
+	Took     string `json:"took"`
+	Error    string `json:"error,omitempty"`
+}
+
+// Status is the status response of one endpoint.
+type Status struct {
+	Endpoint string
+	Response *pb.StatusResponse
+}
+
+// HashKV is the hash response of one endpoint.
+type HashKV struct {
+	Endpoint string
+	Response *pb.HashKVResponse
+}
+
+// New returns the printer for a format that writes to w, or ErrUnknownFormat.
+func New(format string, w io.Writer, o Options) (Printer, error) {
+	if !slices.Contains(Formats, format) {
+		return nil, ErrUnknownFormat
+	}
+	out := bufio.NewWriter(w)
+	switch format {
+	case "fields":
+		return &fields{out: out, hex: o.Hex}, nil
+	case "json":
+		return &jsonFormat{out: out, hex: o.Hex}, nil
+	case "protobuf":
+		return &protobuf{none: none{format}, out: out}, nil
+	case "table":
+		return &table{none: none{format}, out: out}, nil
+	default:
+		errOut := o.Err
+		if errOut == nil {
+			errOut = io.Discard
+		}
+		return &simple{out: out, errOut: errOut, hex: o.Hex, valueOnly: o.ValueOnly}, nil
+	}
+}
+
+// none refuses every response; formats embed it and override what they can write.
+type none struct {
+	format string
+}
+
+func (n none) refuse() error { return &UnsupportedError{Format: n.format} }
+
+func (n none) Put(*pb.PutResponse) error                 { return n.refuse() }
+func (n none) Range(*pb.RangeResponse) error             { return n.refuse() }
+func (n none) DeleteRange(*pb.DeleteRangeResponse) error { return n.refuse() }
+func (n none) Txn(*pb.TxnResponse) error                 { return n.refuse() }
+func (n none) MemberList(*pb.MemberListResponse) error   { return n.refuse() }
+func (n none) Health([]Health) error                     { return n.refuse() }
+func (n none) Status([]Status) error                     { return n.refuse() }
+func (n none) HashKV([]HashKV) error                     { return n.refuse() }
+
+// id renders a member or cluster id as operators write it in commands.
+func id(n uint64) string { return fmt.Sprintf("%x", n) }

@@ -1,0 +1,120 @@
+package printer
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/api/mvccpb"
+)
+
+// simple writes lines for people and for shell scripts: values raw, one thing a line.
+type simple struct {
+	out       *bufio.Writer
+	errOut    io.Writer
+	hex       bool
+	valueOnly bool
+}
+
+func (s *simple) Put(r *pb.PutResponse) error {
+	s.put(r)
+	return s.out.Flush()
+}
+
+func (s *simple) Range(r *pb.RangeResponse) error {
+	s.kvs(r.GetKvs(), s.valueOnly)
+	return s.out.Flush()
+}
+
+func (s *simple) DeleteRange(r *pb.DeleteRangeResponse) error {
+	s.deleteRange(r)
+	return s.out.Flush()
+}
+
+func (s *simple) Txn(r *pb.TxnResponse) error {
+	s.txn(r)
+	return s.out.Flush()
+}
+
+func (s *simple) put(r *pb.PutResponse) {
+	s.out.WriteString("OK\n")
+	if kv := r.GetPrevKv(); kv != nil {
+		s.kv(kv, false)
+	}
+}
+
+func (s *simple) deleteRange(r *pb.DeleteRangeResponse) {
+	fmt.Fprintln(s.out, r.GetDeleted())
+	s.kvs(r.GetPrevKvs(), false)
+}
+
+// txn separates the responses by empty lines; keys are always shown, since a transaction mixes commands.
+func (s *simple) txn(r *pb.TxnResponse) {
+	if r.GetSucceeded() {
+		s.out.WriteString("SUCCESS\n")
+	} else {
+		s.out.WriteString("FAILURE\n")
+	}
+	for _, op := range r.GetResponses() {
+		s.out.WriteByte('\n')
+		switch {
+		case op.GetResponsePut() != nil:
+			s.put(op.GetResponsePut())
+		case op.GetResponseRange() != nil:
+			s.kvs(op.GetResponseRange().GetKvs(), false)
+		case op.GetResponseDeleteRange() != nil:
+			s.deleteRange(op.GetResponseDeleteRange())
+		case op.GetResponseTxn() != nil:
+			s.txn(op.GetResponseTxn())
+		}
+	}
+}
+
+func (s *simple) kvs(kvs []*mvccpb.KeyValue, valueOnly bool) {
+	for _, kv := range kvs {
+		s.kv(kv, valueOnly)
+	}
+}
+
+func (s *simple) kv(kv *mvccpb.KeyValue, valueOnly bool) {
+	if !valueOnly {
+		s.bytes(kv.GetKey())
+	}
+	s.bytes(kv.GetValue())
+}
+
+func (s *simple) bytes(b []byte) {
+	if s.hex {
+		for _, c := range b {
+			fmt.Fprintf(s.out, `\x%02x`, c)
+		}
+	} else {
+		s.out.Write(b)
+	}
+	s.out.WriteByte('\n')
+}
+
+func (s *simple) MemberList(r *pb.MemberListResponse) error { return s.rows(memberRows(r)) }
+func (s *simple) Status(list []Status) error                { return s.rows(statusRows(list)) }
+func (s *simple) HashKV(list []HashKV) error                { return s.rows(hashRows(list)) }
+
+func (s *simple) Health(list []Health) error {
+	for _, h := range list {
+		if h.Error == "" {
+			fmt.Fprintf(s.out, "%s is healthy: successfully committed proposal: took = %s\n", h.Endpoint, h.Took)
+			continue
+		}
+		fmt.Fprintf(s.errOut, "%s is unhealthy: failed to commit proposal: %s\n", h.Endpoint, h.Error)
+	}
+	return s.out.Flush()
+}
+
+func (s *simple) rows(rows [][]string) error {
+	for _, row := range rows {
+		s.out.WriteString(strings.Join(row, ", "))
+		s.out.WriteByte('\n')
+	}
+	return s.out.Flush()
+}

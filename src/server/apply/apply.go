@@ -1,0 +1,144 @@
+// Package apply is the deterministic state machine of a member: a committed request in, its effect and its result out.
+//
+// It has no clock, no goroutine, no randomness and no I/O of its own, so that every member that applies the same log
+// holds the same state. What depends on the member alone, such as who waits for a result, comes in as an argument.
+package apply
+
+import (
+	"errors"
+	"fmt"
+
+	pb "quoin.dev/api/etcdserverpb"
+
+	"quoin.dev/server/alarm"
+	"quoin.dev/server/lease"
+	"quoin.dev/server/membership"
+	"quoin.dev/storage/mvcc"
+	"quoin.dev/storage/schema"
+)
+
+// Errors that a request can end with, beside those of mvcc, lease and membership.
+var (
+	// ErrKeyNotFound: ignore_value or ignore_lease names a key that does not exist.
+	ErrKeyNotFound = errors.New("etcdserver: key not found")
+	// ErrNoSpace: the NOSPACE alarm is active and the request would grow the store.
+	ErrNoSpace = errors.New("etcdserver: no space")
+	// ErrCorrupt: the CORRUPT alarm is active.
+	ErrCorrupt = errors.New("etcdserver: corrupt cluster")
+)
+
+// State is everything the log changes.
+type State struct {
+	KV      *mvcc.Store
+	Leases  *lease.Lessor
+	Members *membership.Cluster
+	Alarms  *alarm.Set
+	// Rows takes rows into the batch that is being applied.
+	Rows schema.Writer
+}
+
+// Result is what became of a request.
+type Result struct {
+	// Response is the message of the request's RPC without the member's part of the header; nil when Err is set.
+	Response any
+	Err      error
+	// Physical is closed when a compaction has removed what it compacted; nil for other requests.
+	Physical <-chan struct{}
+}
+
+// Apply applies one request. wanted says that somebody on this member waits for the result; without it, reads inside of a
+// transaction are skipped, since they change nothing.
+func (s *State) Apply(r *pb.InternalRaftRequest, wanted bool) Result {
+	if err := s.refuse(r); err != nil {
+		return Result{Err: err}
+	}
+	switch {
+	case r.Put != nil:
+		return result(s.put(r.Put))
+	case r.Txn != nil:
+		return result(s.txn(r.Txn, wanted))
+	case r.DeleteRange != nil:
+		return result(s.deleteRange(r.DeleteRange))
+	case r.Range != nil:
+		return result(s.rangeInLog(r.Range, wanted))
+	case r.Compaction != nil:
+		done, err := s.KV.Compact(r.Compaction.Revision)
+		return Result{Response: s.header(&pb.CompactionResponse{Header: &pb.ResponseHeader{}}), Err: err, Physical: done}
+	case r.LeaseGrant != nil:
+		return result(s.leaseGrant(r.LeaseGrant))
+	case r.LeaseRevoke != nil:
+		return result(s.leaseRevoke(r.LeaseRevoke))
+	case r.LeaseCheckpoint != nil:
+		for _, c := range r.LeaseCheckpoint.Checkpoints {
+			// A lease that is gone was revoked after the checkpoint was proposed: there is nothing to record.
+			_ = s.Leases.Checkpoint(lease.ID(c.ID), c.Remaining_TTL)
+		}
+		return Result{Response: &pb.LeaseCheckpointResponse{}}
+	case r.Alarm != nil:
+		return Result{Response: s.alarm(r.Alarm)}
+	case r.ClusterMemberAttrSet != nil:
+		attributes := r.ClusterMemberAttrSet.GetMemberAttributes()
+		s.Members.SetAttributes(r.ClusterMemberAttrSet.Member_ID, attributes.GetName(), attributes.GetClientUrls())
+		return Result{}
+	case r.ClusterVersionSet != nil:
+		// The storage version follows the cluster version in the same batch, so that no file claims what it does not hold.
+		s.Members.SetVersion(r.ClusterVersionSet.Ver)
+		schema.PutStorageVersion(s.Rows, r.ClusterVersionSet.Ver)
+		return Result{}
+	case r.DowngradeInfoSet != nil:
+		s.Members.SetDowngrade(membership.Downgrade{Enabled: r.DowngradeInfoSet.Enabled, TargetVersion: r.DowngradeInfoSet.Ver})
+		return Result{}
+	case r.DowngradeVersionTest != nil:
+		return Result{} // it exists only to mark a log as needing a version
+	}
+	panic(fmt.Sprintf("apply: the log holds a request that this version of quoin does not know (id %x); expected one of KV, "+
+		"lease, alarm or membership; start this member with a version that supports it", r.GetHeader().GetID()))
+}
+
+func result[T any](response *T, err error) Result {
+	if err != nil {
+		return Result{Err: err}
+	}
+	return Result{Response: response}
+}
+
+// refuse holds a request against the active alarms.
+func (s *State) refuse(r *pb.InternalRaftRequest) error {
+	if s.Alarms.Empty() {
+		return nil
+	}
+	changesKeys := r.Put != nil || r.DeleteRange != nil || r.Txn != nil
+	if s.Alarms.Active(pb.AlarmType_CORRUPT) && (changesKeys || r.Compaction != nil || r.LeaseGrant != nil || r.LeaseRevoke != nil) {
+		return ErrCorrupt
+	}
+	grows := r.Put != nil || r.LeaseGrant != nil || (r.Txn != nil && Cost(r) > 0)
+	if s.Alarms.Active(pb.AlarmType_NOSPACE) && grows {
+		return ErrNoSpace
+	}
+	return nil
+}
+
+// header fills the revision of a response that carries the store's.
+func (s *State) header(r *pb.CompactionResponse) *pb.CompactionResponse {
+	r.Header.Revision = s.KV.Revision()
+	return r
+}
+
+func (s *State) alarm(r *pb.AlarmRequest) *pb.AlarmResponse {
+	response := &pb.AlarmResponse{Header: &pb.ResponseHeader{Revision: s.KV.Revision()}}
+	m := &pb.AlarmMember{MemberID: r.MemberID, Alarm: r.Alarm}
+	switch r.Action {
+	case pb.AlarmRequest_GET:
+		response.Alarms = s.Alarms.List(r.Alarm)
+	case pb.AlarmRequest_ACTIVATE:
+		if r.Alarm != pb.AlarmType_NONE {
+			s.Alarms.Activate(m)
+			response.Alarms = []*pb.AlarmMember{m}
+		}
+	case pb.AlarmRequest_DEACTIVATE:
+		if s.Alarms.Deactivate(m) {
+			response.Alarms = []*pb.AlarmMember{m}
+		}
+	}
+	return response
+}

@@ -1,0 +1,157 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// ErrVersion is returned for --version: print version.Text and stop with success. For --help it is flag.ErrHelp.
+var ErrVersion = errors.New("version requested")
+
+// UsageError is a command line that cannot be read; the program prints it with the usage and exits with code 2.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// ConflictError is a setting that was given by flag and by variable. etcd does not guess which one was meant.
+type ConflictError struct{ Variable string }
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("conflicting environment variable %q is shadowed by corresponding command-line flag (either unset environment variable or disable flag)", e.Variable)
+}
+
+// Sources are the places that settings come from besides the arguments; Parse fills them with the real ones.
+type Sources struct {
+	Env         func(string) (string, bool)
+	ReadFile    func(path string) ([]byte, error)
+	DefaultHost func() string // address that other machines reach this one by, or "" when unknown
+}
+
+// Parse reads the arguments (without the program name) and the ETCD_* variables, or the file that one of them names,
+// and returns checked settings. Errors: flag.ErrHelp, ErrVersion, *UsageError, *ConflictError, or what is wrong with
+// the settings. Explain turns each into output and an exit code.
+func Parse(args []string, env func(string) (string, bool)) (*Config, error) {
+	return ParseFrom(args, Sources{Env: env, ReadFile: os.ReadFile, DefaultHost: DefaultHost})
+}
+
+// ParseFrom is Parse with every source given.
+func ParseFrom(args []string, src Sources) (*Config, error) {
+	c, r := newDefault()
+	var showVersion bool
+	r.fs.BoolVar(&showVersion, "version", false, "Print the version and exit.")
+	if err := r.fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, flag.ErrHelp
+		}
+		return nil, &UsageError{err}
+	}
+	if showVersion {
+		return nil, ErrVersion
+	}
+	if extra := r.fs.Args(); len(extra) > 0 {
+		return nil, notAFlag(extra[0])
+	}
+	r.fs.Visit(func(f *flag.Flag) { c.explicit[f.Name] = true })
+	if path := configFile(c, src.Env); path != "" {
+		return parseFile(path, src)
+	}
+	if err := applyEnv(c, r.fs, src.Env); err != nil {
+		return nil, err
+	}
+	return finish(c, src)
+}
+
+func notAFlag(arg string) error {
+	switch arg {
+	case "gateway", "grpc-proxy":
+		return fmt.Errorf("%q is not a valid flag: the proxies are a program of their own, quoin-proxy", arg)
+	}
+	return fmt.Errorf("%q is not a valid flag", arg)
+}
+
+// Default returns the settings of a member that was given no flag at all, checked and complete.
+func Default() *Config {
+	c, _ := newDefault()
+	c, err := finish(c, Sources{})
+	if err != nil {
+		panic("config: the defaults are not valid: " + err.Error())
+	}
+	return c
+}
+
+func newDefault() (*Config, *registrar) {
+	c := &Config{explicit: map[string]bool{}}
+	c.HTTP.CORS = []string{"*"}
+	return c, register(c)
+}
+
+func finish(c *Config, src Sources) (*Config, error) {
+	if err := c.resolve(src.DefaultHost); err != nil {
+		return nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c.noteOddSettings()
+	return c, nil
+}
+
+// EnvName is the variable of a flag: data-dir is ETCD_DATA_DIR.
+func EnvName(flagName string) string {
+	return "ETCD_" + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}
+
+// applyEnv sets every flag that was not given from its variable. An empty variable counts as not set.
+func applyEnv(c *Config, fs *flag.FlagSet, env func(string) (string, bool)) error {
+	if env == nil {
+		return nil
+	}
+	var first error
+	fs.VisitAll(func(f *flag.Flag) {
+		value, ok := env(EnvName(f.Name))
+		if first != nil || !ok || value == "" {
+			return
+		}
+		switch {
+		case f.Name == "version":
+			c.warn("cannot set special environment variable", "key", "ETCD_VERSION", "value", value)
+		case c.explicit[f.Name]:
+			first = &ConflictError{EnvName(f.Name)}
+		default:
+			if err := fs.Set(f.Name, value); err != nil {
+				first = fmt.Errorf("invalid value %q for %s: %w", value, EnvName(f.Name), err)
+				return
+			}
+			c.explicit[f.Name] = true
+		}
+	})
+	return first
+}
+
+func configFile(c *Config, env func(string) (string, bool)) string {
+	if c.ConfigFile != "" || env == nil {
+		return c.ConfigFile
+	}
+	path, _ := env(EnvName("config-file"))
+	return path
+}
+
+// UnknownEnv lists the ETCD_* variables of an environment ("KEY=value" texts) that no flag reads, so that a start can
+// warn about misspelt ones.
+func UnknownEnv(environ []string) []string {
+	_, r := newDefault()
+	known := map[string]bool{"ETCD_VERSION": true, "ETCD_UNSUPPORTED_ARCH": true}
+	r.fs.VisitAll(func(f *flag.Flag) { known[EnvName(f.Name)] = true })
+	var unknown []string
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "ETCD_") && !known[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}

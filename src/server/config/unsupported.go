@@ -1,0 +1,73 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// refuseUnsupported stops a start that asks for protection or behaviour which this version does not have yet and
+// whose silent absence could lose data or open a port to strangers. Each part that learns to do its thing removes its
+// line here.
+func (c *Config) refuseUnsupported() error {
+	s := c.Security
+	for _, r := range []struct {
+		asked  bool
+		flag   string
+		reason string
+	}{
+		{s.ClientTLS.Auto, "auto-tls", "self-signed certificates are not made yet; pass --cert-file and --key-file"},
+		{s.PeerTLS.Auto, "peer-auto-tls", "self-signed certificates are not made yet; pass --peer-cert-file and --peer-key-file"},
+		{s.ClientTLS.CRLFile != "", "client-crl-file", "revocation lists are not checked yet"},
+		{s.PeerTLS.CRLFile != "", "peer-crl-file", "revocation lists are not checked yet"},
+		{len(c.Discovery.Endpoints) > 0, "discovery-endpoints", "discovery is not supported yet; name the members in --initial-cluster"},
+		{c.Discovery.SRV != "", "discovery-srv", "discovery is not supported yet; name the members in --initial-cluster"},
+		{c.Storage.ForceNewCluster, "force-new-cluster", "turning a data directory into a cluster of one is not supported yet"},
+	} {
+		if r.asked {
+			return fmt.Errorf("--%s: %s", r.flag, r.reason)
+		}
+	}
+	if s.AuthToken != "" && s.AuthToken != "simple" {
+		return fmt.Errorf("--auth-token=%s: invalid auth options: only \"simple\" tokens are supported yet", s.AuthToken)
+	}
+	return nil
+}
+
+// noteOddSettings collects the warnings about settings that are valid but not what an operator may expect.
+func (c *Config) noteOddSettings() {
+	if c.explicit["max-snapshots"] {
+		c.warn("--max-snapshots is deprecated in 3.6 and will be decommissioned in 3.8.")
+	}
+	if c.explicit["v2-deprecation"] {
+		c.warn("--v2-deprecation is deprecated and scheduled for removal in v3.8. The default value is enforced, ignoring user input.")
+	}
+	if c.Name == DefaultName {
+		c.warn("it isn't recommended to use default name, please set a value for --name", "name", c.Name)
+	}
+	if c.Limits.MaxRequestBytes > recommendedMaxRequestBytes {
+		c.warn("exceeded recommended request limit",
+			"max-request-bytes", strconv.FormatUint(uint64(c.Limits.MaxRequestBytes), 10),
+			"recommended-request-bytes", strconv.Itoa(recommendedMaxRequestBytes))
+	}
+	if c.Storage.UnsafeNoFsync {
+		c.warn("--unsafe-no-fsync is on: acknowledged writes are lost when the machine fails")
+	}
+	if cost := c.Security.BcryptCost; cost < 4 || cost > 31 {
+		c.warn("use default bcrypt cost instead of the invalid given cost", "given-cost", strconv.FormatUint(uint64(cost), 10), "default-cost", "10")
+		c.Security.BcryptCost = 10
+	}
+	for _, n := range []struct {
+		asked bool
+		flag  string
+	}{
+		{c.Tracing.Enabled, "enable-distributed-tracing"},
+		{c.MemoryMlock, "memory-mlock"},
+		{c.Storage.DefragThresholdMiB > 0, "bootstrap-defrag-threshold-megabytes"},
+		{c.Storage.CorruptCheckTime > 0, "corrupt-check-time"},
+		{c.Compaction.Period > 0 || c.Compaction.Revisions > 0, "auto-compaction-retention"},
+	} {
+		if n.asked {
+			c.warn("flag is accepted but has no effect in this version", "flag", "--"+n.flag)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+// Package embed starts a member inside a Go program: its listeners, the member itself, and the services on top of it.
+package embed
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"quoin.dev/server/config"
+	"quoin.dev/server/member"
+	"quoin.dev/server/rpc"
+)
+
+// Timeouts of the HTTP servers, and of requests that are open when the member stops.
+const (
+	headerTimeout   = 5 * time.Second
+	peerReadTimeout = 5 * time.Minute
+	stopTimeout     = 500 * time.Millisecond
+	// readyTimeout is after how long a member that has no quorum serves what it can without one.
+	readyTimeout = 5 * time.Second
+)
+
+// Server is a running member with its network.
+type Server struct {
+	Member *member.Member
+
+	cfg     *config.Config
+	logger  *zap.Logger
+	grpc    *grpc.Server
+	peers   []net.Listener
+	clients []net.Listener
+	peer    *http.Server
+	// peerHandler is nil until the member runs.
+	peerHandler atomic.Pointer[http.Handler]
+	client      *http.Server
+
+	loops    sync.WaitGroup
+	failed   chan error
+	stopOnce sync.Once
+	stopping chan struct{}
+	serving  chan struct{}
+}
+
+// Start brings a member up. It returns when the member runs; Serving tells when clients are served. After an error
+// nothing is left running.
+func Start(cfg *config.Config, logger *zap.Logger) (*Server, error) {
+	s := &Server{
+		cfg:      cfg,
+		logger:   logger,
+		failed:   make(chan error, 1),
+		stopping: make(chan struct{}),
+		serving:  make(chan struct{}),
+	}
+	if err := s.start(); err != nil {
+		if s.peer != nil {
+			_ = s.peer.Close()
+		}
+		closeAll(s.peers)
+		closeAll(s.clients)
+		s.loops.Wait()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) start() error {
+	peerListener, err := s.cfg.Security.PeerListener()
+	if err != nil {
+		return err
+	}
+	peerDialer, err := s.cfg.Security.PeerDialer()
+	if err != nil {
+		return err
+	}
+	clientListener, err := s.cfg.Security.ClientListener()
+	if err != nil {
+		return err
+	}
+	if s.peers, err = listen(s.cfg.ListenPeerURLs, peerListener); err != nil {
+		return err
+	}
+	if s.clients, err = listen(s.cfg.ListenClientURLs, clientListener); err != nil {
+		return err
+	}
+	s.servePeers()
+	s.Member, err = member.Start(member.Options{Config: s.cfg, Logger: s.logger, PeerTLS: peerDialer, Fatal: s.fail})
+	if err != nil {
+		return err
+	}
+	handler := s.Member.PeerHandler()
+	s.peerHandler.Store(&handler)
+	s.loops.Go(s.serveClients)
+	return nil
+}
+
+// Failed yields the reason when the member can not go on; the program must end then.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Serving is closed once clients are served.
+func (s *Server) Serving() <-chan struct{} { return s.serving }
+
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// servePeers answers other members; until this one runs, by saying so. Founders that start together ask each other, and
+// one that did not answer at all would hold the others up.
+func (s *Server) servePeers() {
+	s.peer = &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			handler := s.peerHandler.Load()
+			if handler == nil {
+				http.Error(w, "this member is starting", http.StatusServiceUnavailable)
+				return
+			}
+			(*handler).ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       peerReadTimeout,
+		ErrorLog:          zap.NewStdLog(s.logger),
+	}
+	for _, l := range s.peers {
+		s.logger.Info("serving peer traffic", zap.Stringer("address", l.Addr()))
+		s.serve(l, s.peer.Serve)
+	}
+}
+
+// serveClients answers clients as soon as the member takes part in its cluster, or has waited long enough for that: a
+// member without a quorum still answers what it can by itself.
+func (s *Server) serveClients() {
+	select {
+	case <-s.Member.Ready():
+	case <-time.After(readyTimeout):
+		s.logger.Warn("timed out waiting for the cluster, serving what works without a quorum")
+	case <-s.stopping:
+		return
+	}
+	s.grpc = rpc.NewServer(s.Member, rpc.Options{
+		MaxConcurrentStreams: s.cfg.Limits.MaxConcurrentStreams,
+		KeepAliveMinTime:     s.cfg.GRPC.KeepAliveMinTime,
+		KeepAliveInterval:    s.cfg.GRPC.KeepAliveInterval,
+		KeepAliveTimeout:     s.cfg.GRPC.KeepAliveTimeout,
+	})
+	s.client = &http.Server{Handler: s.clientHandler(), ReadHeaderTimeout: headerTimeout, ErrorLog: zap.NewStdLog(s.logger)}
+	for _, l := range s.clients {
+		both := split(l)
+		s.serve(both.grpc, s.grpc.Serve)
+		s.serve(both.http, s.client.Serve)
+		s.logger.Info("serving client traffic", zap.Stringer("address", l.Addr()))
+	}
+	close(s.serving)
+	select {
+	case <-s.Member.Ready():
+		s.logger.Info("ready to serve client requests")
+	case <-s.stopping:
+	}
+}
+
+func (s *Server) serve(l net.Listener, serve func(net.Listener) error) {
+	s.loops.Go(func() {
+		err := serve(l)
+		if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, grpc.ErrServerStopped) {
+			s.fail(fmt.Errorf("embed: listener %s: %w", l.Addr(), err))
+		}
+	})
+}
+
+// Stop ends the member in order: requests get a moment to finish, leadership goes to another member, ports are freed.
+func (s *Server) Stop() {
+	s.stopOnce.Do(func() {
+		close(s.stopping)
+		closeAll(s.clients)
+		select {
+		case <-s.serving:
+			s.stopClients()
+		default:
+		}
+		s.Member.Stop()
+		_ = s.peer.Close()
+		closeAll(s.peers)
+		s.loops.Wait()
+	})
+}
+
+func (s *Server) stopClients() {
+	stopped := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopTimeout):
+		s.grpc.Stop()
+		<-stopped
+	}
+	_ = s.client.Close()
+}

@@ -1,0 +1,54 @@
+package embed
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// listen opens a listener for every URL, with TLS for those whose scheme asks for it. After an error none is open.
+func listen(urls []url.URL, secure *tls.Config) ([]net.Listener, error) {
+	var open []net.Listener
+	for _, u := range urls {
+		l, err := listenOne(u, secure)
+		if err != nil {
+			closeAll(open)
+			return nil, err
+		}
+		open = append(open, l)
+	}
+	return open, nil
+}
+
+func listenOne(u url.URL, secure *tls.Config) (net.Listener, error) {
+	network, address := "tcp", u.Host
+	if strings.HasPrefix(u.Scheme, "unix") {
+		network, address = "unix", u.Host+u.Path
+		// A socket file that a killed process left behind belongs to nobody.
+		if err := os.Remove(address); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("embed: remove the stale socket of %s: %w", u.String(), err)
+		}
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return nil, fmt.Errorf("embed: listen on %s: %w", u.String(), err)
+	}
+	if u.Scheme == "https" || u.Scheme == "unixs" {
+		if secure == nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("embed: %s needs a certificate and a key", u.String())
+		}
+		l = tls.NewListener(l, secure)
+	}
+	return l, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+}

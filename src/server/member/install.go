@@ -1,0 +1,68 @@
+package member
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+
+	"quoin.dev/pkg/vfs"
+)
+
+// Install implements raftnode.Machine: it replaces the database by the one that came with the snapshot, and rebuilds
+// every view of it the way a start does.
+func (a *machine) Install(snapshot *raftpb.Snapshot) {
+	index := snapshot.GetMetadata().GetIndex()
+	a.m.logger.Info("applying snapshot", zap.Uint64("snapshot-index", index), zap.Uint64("applied-index", a.m.applied.index()))
+	if err := a.install(snapshot); err != nil {
+		a.m.fail(fmt.Errorf("member: install the snapshot at index %d: %w", index, err))
+		return
+	}
+	a.m.logger.Info("applied snapshot", zap.Uint64("snapshot-index", index))
+}
+
+func (a *machine) install(snapshot *raftpb.Snapshot) error {
+	m := a.m
+	m.applyMu.Lock()
+	defer m.applyMu.Unlock()
+	m.stateMu.Lock()
+	defer m.stateMu.Unlock()
+
+	m.state.KV.Close()
+	if err := m.backend.Close(); err != nil {
+		return err
+	}
+	index := snapshot.GetMetadata().GetIndex()
+	received, err := m.snaps.DBPath(index)
+	if err != nil {
+		return err
+	}
+	if err := promoteDB(received, m.dbPath()); err != nil {
+		return err
+	}
+	if err := m.openState(); err != nil {
+		return err
+	}
+	consistent, _ := m.backend.Applied()
+	if consistent < index {
+		return fmt.Errorf("the database that came with it is at index %d: expected at least the snapshot's", consistent)
+	}
+	a.consistent = consistent
+	m.confState = proto.CloneOf(snapshot.GetMetadata().GetConfState())
+	m.appliedTerm = snapshot.GetMetadata().GetTerm()
+	m.snapshots.last.Store(index)
+	m.connectAll()
+	m.applied.advance(index)
+	return nil
+}
+
+// promoteDB makes a received database the one that is used; afterwards either the old or the new one is there.
+func promoteDB(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("move the received database into place: %w", err)
+	}
+	return vfs.OS().SyncDir(filepath.Dir(to))
+}

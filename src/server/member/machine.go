@@ -1,0 +1,137 @@
+package member
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+
+	pb "quoin.dev/api/etcdserverpb"
+
+	"quoin.dev/server/apply"
+	"quoin.dev/server/membership"
+	"quoin.dev/storage/backend"
+)
+
+// commitEvery bounds how many entries are applied before their batch is closed and their waiters are told.
+const commitEvery = 256
+
+// machine feeds committed entries to the state. Raft's applier is the only goroutine that changes it; mu keeps others
+// from looking in the middle of a batch.
+type machine struct {
+	m *Member
+	// consistent is the index up to which the database held everything at the start or at the last install; entries up
+	// to it only rebuild raft's configuration.
+	consistent uint64
+	told       []told // waiters of the open batch
+}
+
+// told is an outcome that is due once the batch is closed.
+type told struct {
+	w *waiter
+	o outcome
+}
+
+// Apply implements raftnode.Machine.
+func (a *machine) Apply(entries []*raftpb.Entry) {
+	for len(entries) > 0 {
+		n := min(len(entries), commitEvery)
+		a.applyBatch(entries[:n])
+		entries = entries[n:]
+	}
+	a.m.maybeSnapshot()
+}
+
+func (a *machine) applyBatch(entries []*raftpb.Entry) {
+	m := a.m
+	m.applyMu.Lock()
+	applied := backend.Applied{}
+	for _, e := range entries {
+		if confState := a.applyEntry(e); confState != nil {
+			applied.ConfState = confState
+			m.confState = confState
+		}
+		m.appliedTerm = e.GetTerm()
+		applied.Index, applied.Term = e.GetIndex(), e.GetTerm()
+	}
+	if applied.Index > a.consistent {
+		m.backend.Commit(applied)
+	}
+	m.applied.advance(applied.Index)
+	m.applyMu.Unlock()
+	for i, t := range a.told {
+		t.w.done <- t.o
+		a.told[i] = told{}
+	}
+	a.told = a.told[:0]
+}
+
+// applyEntry applies one entry and returns raft's new configuration if the entry changed it.
+func (a *machine) applyEntry(e *raftpb.Entry) *raftpb.ConfState {
+	switch e.GetType() {
+	case raftpb.EntryNormal:
+		if e.GetIndex() > a.consistent && len(e.GetData()) > 0 {
+			a.applyRequest(e)
+		}
+		return nil
+	case raftpb.EntryConfChange:
+		return a.applyConfChange(e)
+	}
+	panic(fmt.Sprintf("member: log entry %d is a joint configuration change (type %s): expected none, since members "+
+		"propose simple changes only; start this member with a version that supports it", e.GetIndex(), e.GetType()))
+}
+
+func (a *machine) applyRequest(e *raftpb.Entry) {
+	r := new(pb.InternalRaftRequest)
+	// The entry outlives the request, and what the state keeps of it is copied, so the request may share its bytes.
+	if err := r.UnmarshalVTUnsafe(e.GetData()); err != nil {
+		panic(fmt.Sprintf("member: log entry %d does not decode (%v): expected an InternalRaftRequest; the log is damaged, "+
+			"restore this member from a snapshot or remove it and add it again", e.GetIndex(), err))
+	}
+	w := a.m.waits.take(requestID(r))
+	result := a.m.state.Apply(r, w != nil)
+	if w != nil {
+		a.told = append(a.told, told{w, outcome{result: result}})
+	}
+}
+
+// requestID finds the id of a request; members before etcd 3.0 put it elsewhere.
+func requestID(r *pb.InternalRaftRequest) uint64 {
+	if r.Header != nil {
+		return r.Header.ID
+	}
+	return r.ID
+}
+
+// applyConfChange makes a change of membership effective in raft, in the member list and in the transport. A change that
+// the list refuses becomes an empty one for raft, so that both stay equal.
+func (a *machine) applyConfChange(e *raftpb.Entry) *raftpb.ConfState {
+	m := a.m
+	change := new(raftpb.ConfChange)
+	if err := proto.Unmarshal(e.GetData(), change); err != nil {
+		panic(fmt.Sprintf("member: configuration change at log entry %d does not decode (%v); the log is damaged", e.GetIndex(), err))
+	}
+	if e.GetIndex() <= a.consistent {
+		return m.node.ApplyConfChange(change)
+	}
+	effect, err := m.state.Members.Apply(change)
+	if err != nil {
+		m.logger.Warn("refused a membership change", zap.Uint64("index", e.GetIndex()), zap.Error(err))
+		change.NodeId = new(uint64(0))
+		m.node.ApplyConfChange(change)
+	} else {
+		confState := m.node.ApplyConfChange(change)
+		m.connect(effect)
+		defer m.logger.Info("applied a membership change", zap.Stringer("type", change.GetType()),
+			zap.String("member-id", membership.FormatID(change.GetNodeId())))
+		if w := m.waits.take(change.GetId()); w != nil {
+			a.told = append(a.told, told{w, outcome{members: m.state.Members.Members()}})
+		}
+		return confState
+	}
+	if w := m.waits.take(change.GetId()); w != nil {
+		a.told = append(a.told, told{w, outcome{result: apply.Result{Err: err}}})
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+// Package member runs one member of a cluster: it takes requests, sends them through raft, applies what is committed and
+// answers. It opens its data directory at the start and gives it back in order at the end.
+package member
+
+import (
+	"crypto/tls"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+
+	"quoin.dev/server/apply"
+	"quoin.dev/server/config"
+	"quoin.dev/server/membership"
+	"quoin.dev/server/peer"
+	"quoin.dev/server/raftnode"
+	"quoin.dev/storage/backend"
+	"quoin.dev/storage/snap"
+	"quoin.dev/storage/wal"
+)
+
+// Options are what a member needs beside its settings.
+type Options struct {
+	Config *config.Config
+	Logger *zap.Logger
+	// PeerTLS is how other members are called; nil for plain HTTP.
+	PeerTLS *tls.Config
+	// Fatal is called once, with the reason, when the member can not go on. The process must end soon after: what the
+	// member has acknowledged is on disk, and it acknowledges nothing more.
+	Fatal func(error)
+}
+
+// Member is a running member.
+type Member struct {
+	cfg       *config.Config
+	logger    *zap.Logger
+	fatal     func(error)
+	failing   sync.Once
+	id        uint64
+	clusterID uint64
+
+	node       *raftnode.Node
+	transport  *peer.Transport
+	peerTLS    *tls.Config
+	peerClient *http.Client
+	log        *raft.MemoryStorage
+	wal        *wal.WAL
+	snaps      *snap.Dir
+
+	ids     *requestIDs
+	waits   *waitlist
+	reads   *reads
+	applied *applyWatch
+
+	// applyMu is held while a batch is applied, and by those who need to see the state between two batches. It guards
+	// confState and appliedTerm. Order: applyMu before stateMu.
+	applyMu     sync.Mutex
+	confState   *raftpb.ConfState
+	appliedTerm uint64
+
+	// stateMu lets readers finish before a received snapshot replaces the state: the applier holds it for writing only
+	// then. It guards the pointers state and backend against readers; the applier itself needs no lock to read them.
+	stateMu sync.RWMutex
+	state   *apply.State
+	backend *backend.Backend
+
+	snapshots  snapshotter
+	leaderLost atomic.Int64  // unix nanoseconds of the last time a leader went away
+	leading    chan struct{} // capacity 1: the leader or the term changed
+	ready      chan struct{} // closed once the member has published itself
+	removed    chan struct{} // closed once the member is no longer part of the cluster
+	removing   sync.Once
+
+	stopOnce sync.Once
+	stopping chan struct{}
+	loops    sync.WaitGroup
+}
+
+// ID identifies this member.
+func (m *Member) ID() uint64 { return m.id }
+
+// ClusterID identifies the cluster.
+func (m *Member) ClusterID() uint64 { return m.clusterID }
+
+// Ready is closed once the member takes part in its cluster and has published its client URLs.
+func (m *Member) Ready() <-chan struct{} { return m.ready }
+
+// Removed is closed once the cluster has removed this member; it should stop then.
+func (m *Member) Removed() <-chan struct{} { return m.removed }
+
+// MaxTxnOps bounds the operations of a transaction.
+func (m *Member) MaxTxnOps() int { return int(m.cfg.Limits.MaxTxnOps) }
+
+// MaxRequestBytes bounds an encoded request.
+func (m *Member) MaxRequestBytes() int { return int(m.cfg.Limits.MaxRequestBytes) }
+
+// View runs f on the current state. f must not keep it: a received snapshot replaces it once f has returned.
+func (m *Member) View(f func(*apply.State) error) error {
+	m.stateMu.RLock()
+	defer m.stateMu.RUnlock()
+	return f(m.state)
+}
+
+// Members lists the members of the cluster by id.
+func (m *Member) Members() []membership.Member {
+	m.stateMu.RLock()
+	defer m.stateMu.RUnlock()
+	return m.state.Members.Members()
+}
+
+// IsLearner reports whether this member has no vote.
+func (m *Member) IsLearner() bool {
+	m.stateMu.RLock()
+	defer m.stateMu.RUnlock()
+	return m.state.Members.IsLearner(m.id)
+}
+
+// fail gives up: this member can not keep its promises any more.
+func (m *Member) fail(err error) {
+	m.failing.Do(func() { m.fatal(err) })
+}
+
+// leaderChanged is called by the raft core.
+func (m *Member) leaderChanged(leader, _ uint64) {
+	if leader == 0 {
+		m.leaderLost.Store(time.Now().UnixNano())
+	}
+	m.reads.leaderChanged()
+	select {
+	case m.leading <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,96 @@
+package member
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"quoin.dev/server/apply"
+	"quoin.dev/server/membership"
+	"quoin.dev/storage/mvcc"
+)
+
+// hashRequestMaxBytes bounds the body of a hash request, which is one small JSON object.
+const hashRequestMaxBytes = 64 << 10
+
+// PeerHandler serves what other members ask: raft traffic, the member list, versions and hashes.
+func (m *Member) PeerHandler() http.Handler {
+	mux := http.NewServeMux()
+	raft := m.transport.Handler()
+	mux.Handle("/raft", raft)
+	mux.Handle("/raft/", raft)
+	mux.HandleFunc("/members", func(w http.ResponseWriter, r *http.Request) {
+		m.stateMu.RLock()
+		members := m.state.Members
+		m.stateMu.RUnlock()
+		membership.Handler(members, m.clusterID).ServeHTTP(w, r)
+	})
+	mux.HandleFunc("/members/hashkv", m.serveHashKV)
+	mux.HandleFunc("/version", m.ServeVersion)
+	return mux
+}
+
+// ServeVersion answers GET /version.
+func (m *Member) ServeVersion(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	writeJSON(w, m.Versions())
+}
+
+// serveHashKV lets another member compare its keys with ours at one revision.
+func (m *Member) serveHashKV(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Etcd-Cluster-ID", membership.FormatID(m.clusterID))
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	if theirs := r.Header.Get("X-Etcd-Cluster-ID"); theirs != "" && theirs != membership.FormatID(m.clusterID) {
+		http.Error(w, "cluster ID mismatch", http.StatusPreconditionFailed)
+		return
+	}
+	var request struct {
+		Revision int64 `json:"revision"`
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, hashRequestMaxBytes))
+	if err == nil {
+		err = json.Unmarshal(body, &request)
+	}
+	if err != nil {
+		http.Error(w, "error unmarshalling request", http.StatusBadRequest)
+		return
+	}
+	var h mvcc.HashKV
+	err = m.View(func(state *apply.State) (err error) {
+		h, err = state.KV.HashKV(request.Revision)
+		return err
+	})
+	switch {
+	case errors.Is(err, mvcc.ErrCompacted), errors.Is(err, mvcc.ErrFutureRevision):
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	writeJSON(w, map[string]any{
+		"header":           map[string]any{"revision": h.Revision},
+		"hash":             h.Hash,
+		"compact_revision": h.CompactRevision,
+		"hash_revision":    h.HashRevision,
+	})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body)
+}

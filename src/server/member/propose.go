@@ -1,0 +1,105 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	pb "quoin.dev/api/etcdserverpb"
+
+	"quoin.dev/server/apply"
+	"quoin.dev/server/raftnode"
+)
+
+// maxApplyLag is how many committed entries may wait to be applied before new requests are refused.
+const maxApplyLag = 5000
+
+// Errors of a request that did not get through the log. After a timeout or a stop its fate is unknown.
+var (
+	ErrRequestTooLarge       = errors.New("etcdserver: request is too large")
+	ErrTooManyRequests       = errors.New("etcdserver: too many requests")
+	ErrTimeout               = errors.New("etcdserver: request timed out")
+	ErrTimeoutLeaderFail     = errors.New("etcdserver: request timed out, possibly due to previous leader failure")
+	ErrTimeoutConnectionLost = errors.New("etcdserver: request timed out, possibly due to connection lost")
+	ErrStopped               = errors.New("etcdserver: server stopped")
+)
+
+// Propose sends a request through the log and returns what became of it on this member. The request must not be changed
+// afterwards.
+func (m *Member) Propose(ctx context.Context, r *pb.InternalRaftRequest) (apply.Result, error) {
+	if m.node.Commit() > m.applied.index()+maxApplyLag {
+		return apply.Result{}, ErrTooManyRequests
+	}
+	id := m.ids.next()
+	r.Header = &pb.RequestHeader{ID: id}
+	data, err := r.MarshalVT()
+	if err != nil {
+		return apply.Result{}, err
+	}
+	if len(data) > m.MaxRequestBytes() {
+		return apply.Result{}, ErrRequestTooLarge
+	}
+	start := time.Now()
+	w := m.waits.add(id, start.Add(m.cfg.RequestTimeout()))
+	if err := m.node.Propose(raftnode.Proposal{Data: data, Owner: w}); err != nil {
+		m.waits.abandon(id)
+		return apply.Result{}, ErrTooManyRequests
+	}
+	select {
+	case o := <-w.done:
+		if o.timedOut {
+			return apply.Result{}, m.timeoutError(start)
+		}
+		return o.result, o.result.Err
+	case <-ctx.Done():
+		m.waits.abandon(id)
+		return apply.Result{}, ctx.Err()
+	case <-m.stopping:
+		return apply.Result{}, ErrStopped
+	}
+}
+
+// timeoutError says what is known about why a request that came at start was not answered.
+func (m *Member) timeoutError(start time.Time) error {
+	lost := time.Unix(0, m.leaderLost.Load())
+	leader := m.node.Leader()
+	switch {
+	case leader == 0 || lost.After(start.Add(-m.cfg.Raft.ElectionTimeout)):
+		return ErrTimeoutLeaderFail
+	case !m.quorumConnected():
+		return ErrTimeoutConnectionLost
+	}
+	return ErrTimeout
+}
+
+// ReadIndex returns when a read of the local state is linearizable.
+func (m *Member) ReadIndex(ctx context.Context) error { return m.reads.wait(ctx) }
+
+// WaitPhysical waits until a compaction has removed what it compacted.
+func (m *Member) WaitPhysical(ctx context.Context, removed <-chan struct{}) error {
+	select {
+	case <-removed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-m.stopping:
+		return ErrStopped
+	}
+}
+
+// sweepWaits ends requests whose time is over until the member stops.
+func (m *Member) sweepWaits() {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			m.waits.sweep(now)
+		case <-m.stopping:
+			return
+		}
+	}
+}
+
+// sweepInterval is how exact request timeouts are.
+const sweepInterval = 50 * time.Millisecond

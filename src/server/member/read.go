@@ -1,0 +1,147 @@
+package member
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"go.etcd.io/raft/v3"
+)
+
+// readRetryInterval is after how long an unanswered read index request is asked again.
+const readRetryInterval = 500 * time.Millisecond
+
+// reads lets linearizable reads wait until this member has applied everything that was committed when they came
+// (raft thesis, section 6.4). All reads that arrive while one question is under way share the next.
+type reads struct {
+	ask     func(token []byte) // sends a question to the leader
+	nextID  func() uint64
+	applied *applyWatch
+
+	wake chan struct{} // capacity 1: next is not empty
+
+	mu   sync.Mutex // guards next
+	next *readRound
+
+	answers chan raft.ReadState // capacity answersBuffered; answers beyond it are lost and asked again
+	changed chan struct{}       // capacity 1: the leader or the term changed
+}
+
+// readRound is one question and everybody who shares its answer.
+type readRound struct {
+	readers int           // guarded by reads.mu until the question is asked
+	done    chan struct{} // closed when err is set
+	err     error
+}
+
+const answersBuffered = 64
+
+func newReads(ask func([]byte), nextID func() uint64, applied *applyWatch) *reads {
+	return &reads{
+		ask: ask, nextID: nextID, applied: applied,
+		wake:    make(chan struct{}, 1),
+		next:    &readRound{done: make(chan struct{})},
+		answers: make(chan raft.ReadState, answersBuffered),
+		changed: make(chan struct{}, 1),
+	}
+}
+
+// wait returns when a read of the local state is linearizable with respect to the time of the call.
+func (r *reads) wait(ctx context.Context) error {
+	r.mu.Lock()
+	round := r.next
+	round.readers++
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-round.done:
+		return round.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run answers rounds until stop is closed.
+func (r *reads) run(stop <-chan struct{}, timeout time.Duration) {
+	for {
+		select {
+		case <-stop:
+			return
+		case <-r.wake:
+		}
+		r.mu.Lock()
+		round := r.next
+		if round.readers == 0 {
+			r.mu.Unlock()
+			continue // the question asked last was theirs too
+		}
+		r.next = &readRound{done: make(chan struct{})}
+		r.mu.Unlock()
+
+		index, err := r.index(stop, timeout)
+		if err != nil {
+			round.err = err
+			close(round.done)
+			continue
+		}
+		r.applied.after(index, func() { close(round.done) })
+	}
+}
+
+// index asks until it has an answer. Every attempt has a token of its own and only its own answer counts: one that was
+// asked before a pause or a change of leader may be older than the read it would serve (etcd#20418, etcd#21375).
+func (r *reads) index(stop <-chan struct{}, timeout time.Duration) (uint64, error) {
+	drain(r.changed)
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	retry := time.NewTicker(readRetryInterval)
+	defer retry.Stop()
+	for {
+		token := binary.BigEndian.AppendUint64(nil, r.nextID())
+		r.ask(token)
+	attempt:
+		for {
+			select {
+			case a := <-r.answers:
+				if string(a.RequestCtx) == string(token) {
+					return a.Index, nil
+				}
+			case <-retry.C:
+				break attempt
+			case <-r.changed:
+				break attempt
+			case <-deadline.C:
+				return 0, ErrTimeout
+			case <-stop:
+				return 0, ErrStopped
+			}
+		}
+	}
+}
+
+// answer is called by the raft core; it never blocks.
+func (r *reads) answer(a raft.ReadState) {
+	select {
+	case r.answers <- a:
+	default:
+	}
+}
+
+// leaderChanged is called by the raft core; it never blocks.
+func (r *reads) leaderChanged() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+func drain(c <-chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}

@@ -1,0 +1,164 @@
+package member
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.uber.org/zap"
+
+	"quoin.dev/api/version"
+
+	"quoin.dev/server/config"
+	"quoin.dev/server/peer"
+	"quoin.dev/server/raftnode"
+	"quoin.dev/storage/snap"
+	"quoin.dev/storage/wal"
+)
+
+// Start opens the data directory of a member, or makes a new one, and runs the member. Other members reach it through
+// PeerHandler, which the caller serves. After an error nothing is running and no file is held open.
+func Start(o Options) (*Member, error) {
+	m := &Member{
+		cfg:      o.Config,
+		logger:   o.Logger,
+		fatal:    o.Fatal,
+		peerTLS:  o.PeerTLS,
+		waits:    newWaitlist(),
+		applied:  new(applyWatch),
+		log:      raft.NewMemoryStorage(),
+		leading:  make(chan struct{}, 1),
+		ready:    make(chan struct{}),
+		removed:  make(chan struct{}),
+		stopping: make(chan struct{}),
+	}
+	m.peerClient = &http.Client{Transport: &http.Transport{TLSClientConfig: o.PeerTLS}}
+	if err := m.start(); err != nil {
+		m.closeStorage()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Member) start() error {
+	b, err := m.openStorage()
+	if err != nil {
+		return err
+	}
+	m.ids = newRequestIDs(m.id, time.Now())
+	m.reads = newReads(func(token []byte) { m.node.ReadIndex(token) }, m.ids.next, m.applied)
+	m.transport = peer.New(peer.Config{
+		LocalID:      m.id,
+		ClusterID:    m.clusterID,
+		PeerURLs:     config.Strings(m.cfg.Cluster.InitialAdvertisePeerURLs),
+		Version:      version.API,
+		MinVersion:   version.MinCluster,
+		Raft:         peerSide{m},
+		SnapshotDir:  m.snaps,
+		TLS:          m.peerTLS,
+		DialTimeout:  m.cfg.PeerDialTimeout(),
+		ReadTimeout:  m.cfg.Raft.ReadTimeout,
+		WriteTimeout: m.cfg.Raft.WriteTimeout,
+		Logger:       m.logger,
+		OnRemoved:    m.leave,
+	})
+	m.connectAll()
+	consistent, _ := m.backend.Applied()
+	m.snapshots.last.Store(b.snapshotIndex)
+	m.applied.advance(b.snapshotIndex)
+	if m.node, err = raftnode.Start(raftnode.Config{
+		ID:            m.id,
+		TickInterval:  m.cfg.Raft.HeartbeatInterval,
+		ElectionTicks: m.cfg.Raft.ElectionTicks(),
+		PreVote:       m.cfg.Raft.PreVote,
+		Storage:       m.log,
+		Applied:       b.snapshotIndex,
+		Bootstrap:     b.founders,
+		WAL:           m.wal,
+		Machine:       &machine{m: m, consistent: consistent},
+		SaveSnapshot:  m.saveReceived,
+		Send:          m.transport.Send,
+		SendSnapshot:  m.sendSnapshot,
+		LeaderChanged: m.leaderChanged,
+		ReadReady:     m.reads.answer,
+		Fatal:         m.fail,
+		Logger:        m.logger,
+	}); err != nil {
+		m.transport.Stop()
+		return err
+	}
+	m.loops.Go(func() { m.reads.run(m.stopping, m.cfg.RequestTimeout()) })
+	m.loops.Go(m.sweepWaits)
+	m.loops.Go(m.publish)
+	m.loops.Go(m.keepVersions)
+	m.loops.Go(m.purge)
+	m.loops.Go(m.electAlone)
+	return nil
+}
+
+// openStorage opens or makes everything on disk and in memory that the member starts from.
+func (m *Member) openStorage() (*boot, error) {
+	if err := os.MkdirAll(m.cfg.SnapDir(), dirMode); err != nil {
+		return nil, fmt.Errorf("member: make the data directory: %w", err)
+	}
+	if err := checkWritable(m.cfg.MemberDir()); err != nil {
+		return nil, err
+	}
+	snaps, err := snap.Open(m.cfg.SnapDir(), snap.Options{Logger: m.logger})
+	if err != nil {
+		return nil, err
+	}
+	m.snaps = snaps
+	if wal.Exists(m.cfg.WALPath(), m.walOptions().FS) {
+		return m.openExisting()
+	}
+	return m.createNew()
+}
+
+// dirMode is the mode of directories: what a store holds is its operator's alone.
+const dirMode = 0o700
+
+// checkWritable finds out early, and with the path in the message, that a directory belongs to somebody else.
+func checkWritable(dir string) error {
+	name := filepath.Join(dir, ".touch")
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("member: the data directory can not be written: %w; "+
+			"run quoin as the user who owns it, or give another --data-dir", err)
+	}
+	_ = f.Close()
+	return os.Remove(name)
+}
+
+// Stop ends the member in order: leadership goes to another member if there is one, nothing new is acknowledged, and
+// what was applied is written to the database.
+func (m *Member) Stop() {
+	m.stopOnce.Do(func() {
+		m.handOver()
+		close(m.stopping)
+		m.transport.Stop()
+		m.node.Stop()
+		m.loops.Wait()
+		m.closeStorage()
+	})
+}
+
+// closeStorage closes what is open; in the middle of a start that failed, not everything is.
+func (m *Member) closeStorage() {
+	if m.state != nil {
+		m.state.KV.Close()
+	}
+	if m.backend != nil {
+		if err := m.backend.Close(); err != nil {
+			m.logger.Warn("failed to close the database", zap.Error(err))
+		}
+	}
+	if m.wal != nil {
+		if err := m.wal.Close(); err != nil {
+			m.logger.Warn("failed to close the write-ahead log", zap.Error(err))
+		}
+	}
+}

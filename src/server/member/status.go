@@ -1,0 +1,91 @@
+package member
+
+import (
+	pb "quoin.dev/api/etcdserverpb"
+
+	"quoin.dev/server/membership"
+	"quoin.dev/storage/backend"
+	"quoin.dev/storage/schema"
+)
+
+// Status is what a member knows of itself without asking anybody.
+type Status struct {
+	Leader, Term, Commit, Applied uint64
+	Revision                      int64
+	DBSize, DBSizeInUse, DBQuota  int64 // bytes
+	Learner                       bool
+	StorageVersion                string
+	Downgrade                     membership.Downgrade
+	Alarms                        []*pb.AlarmMember
+}
+
+// Status returns the present state of this member.
+func (m *Member) Status() Status {
+	m.stateMu.RLock()
+	defer m.stateMu.RUnlock()
+	return Status{
+		Leader:         m.node.Leader(),
+		Term:           m.node.Term(),
+		Commit:         m.node.Commit(),
+		Applied:        m.applied.index(),
+		Revision:       m.state.KV.Revision(),
+		DBSize:         m.backend.Size(),
+		DBSizeInUse:    m.backend.SizeInUse(),
+		DBQuota:        m.cfg.Storage.Quota(),
+		Learner:        m.state.Members.IsLearner(m.id),
+		StorageVersion: storageVersion(m.backend),
+		Downgrade:      m.state.Members.Downgrade(),
+		Alarms:         m.state.Alarms.List(pb.AlarmType_NONE),
+	}
+}
+
+// Header is the header of a response at a revision of the store; 0 for one that has none.
+func (m *Member) Header(revision int64) *pb.ResponseHeader {
+	h := &pb.ResponseHeader{Revision: revision}
+	m.FillHeader(h)
+	return h
+}
+
+// FillHeader adds the member's part to the header of a response.
+func (m *Member) FillHeader(h *pb.ResponseHeader) {
+	h.ClusterId, h.MemberId, h.RaftTerm = m.clusterID, m.id, m.node.Term()
+}
+
+// Hash is the checksum of the whole database and the revision it was taken at.
+func (m *Member) Hash() (hash uint32, revision int64, err error) {
+	m.stateMu.RLock()
+	defer m.stateMu.RUnlock()
+	revision = m.state.KV.Revision()
+	hash, err = m.backend.Hash(ignoredByHash)
+	return hash, revision, err
+}
+
+func (m *Member) clusterVersion() string {
+	m.stateMu.RLock()
+	defer m.stateMu.RUnlock()
+	return m.state.Members.Version()
+}
+
+func (m *Member) storageVersion() string {
+	m.stateMu.RLock()
+	defer m.stateMu.RUnlock()
+	return storageVersion(m.backend)
+}
+
+func storageVersion(b *backend.Backend) string {
+	view := b.View()
+	defer view.Close()
+	return schema.StorageVersion(view)
+}
+
+// ignoredByHash leaves out rows that differ between members which hold the same data.
+func ignoredByHash(bucket, key []byte) bool {
+	if string(bucket) != backend.Meta.Name() {
+		return false
+	}
+	switch string(key) {
+	case "consistent_index", "term", "storageVersion":
+		return true
+	}
+	return false
+}

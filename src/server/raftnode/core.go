@@ -1,0 +1,146 @@
+package raftnode
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+)
+
+// runCore is the only goroutine that touches the RawNode.
+func (n *Node) runCore() {
+	ticker := time.NewTicker(n.cfg.TickInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-ticker.C:
+			n.raw.Tick()
+			n.propose(nil) // a leader may be known by now, and the owners of held proposals may be gone
+		case <-n.inbox.wake:
+		}
+		n.handle(n.inbox.take())
+		for n.raw.HasReady() {
+			n.dispatch(n.raw.Ready())
+		}
+	}
+}
+
+// handle gives a batch of work to raft. Messages go first: they may bring the leader that proposals wait for.
+func (n *Node) handle(b *batch) {
+	for _, m := range b.messages {
+		// An error means that the message came from a stranger or answers something that is no longer asked.
+		if err := n.raw.Step(m); err != nil {
+			n.cfg.Logger.Debug("raft ignored a message", zap.String("type", m.GetType().String()), zap.Error(err))
+		}
+	}
+	n.propose(b.proposals)
+	for _, token := range b.reads {
+		n.raw.ReadIndex(token)
+	}
+	for _, f := range b.calls {
+		f(n.raw)
+	}
+	n.inbox.release(b)
+}
+
+// propose steps the held proposals and then fresh ones, in as few messages as maxMessageBytes allows. What raft cannot
+// take now is held in order; it has not entered any log, so trying again cannot apply it twice.
+func (n *Node) propose(fresh []Proposal) {
+	pending := n.live(fresh)
+	if n.leader.Load() == raft.None {
+		n.held = slices.Clone(pending)
+		return
+	}
+	for len(pending) > 0 {
+		used := prefixWithin(pending, maxMessageBytes)
+		entries := make([]*raftpb.Entry, used)
+		for i, p := range pending[:used] {
+			entries[i] = &raftpb.Entry{Data: p.Data}
+			if p.Type != raftpb.EntryNormal {
+				entries[i].Type = p.Type.Enum()
+			}
+		}
+		err := n.raw.Step(&raftpb.Message{Type: raftpb.MsgProp.Enum(), From: new(n.cfg.ID), Entries: entries})
+		if errors.Is(err, raft.ErrProposalDropped) {
+			n.held = slices.Clone(pending) // a transfer of leadership is under way
+			return
+		}
+		n.inbox.settle(pending[:used])
+		pending = pending[used:]
+	}
+}
+
+// live returns the held and the fresh proposals that somebody still waits for, and takes them out of held.
+func (n *Node) live(fresh []Proposal) []Proposal {
+	all := fresh
+	if len(n.held) > 0 {
+		all = append(n.held, fresh...)
+		n.held = nil
+	}
+	kept := all[:0]
+	for i, p := range all {
+		if p.Owner != nil && p.Owner.Gone() {
+			n.inbox.settle(all[i : i+1])
+			continue
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
+// prefixWithin returns how many leading proposals fit in limit bytes; at least one, however large.
+func prefixWithin(proposals []Proposal, limit int) int {
+	size := 0
+	for i, p := range proposals {
+		size += len(p.Data)
+		if size > limit && i > 0 {
+			return i
+		}
+	}
+	return len(proposals)
+}
+
+// dispatch sends everything that a Ready asks for on its way.
+func (n *Node) dispatch(rd raft.Ready) {
+	out := rd.Messages[:0:0]
+	for _, m := range rd.Messages {
+		switch m.GetTo() {
+		case raft.LocalAppendThread:
+			n.appends.push(appendWork{message: m})
+		case raft.LocalApplyThread:
+			n.applies.push(applyWork{message: m})
+		default:
+			if m.GetType() == raftpb.MsgSnap {
+				n.cfg.SendSnapshot(m)
+				continue
+			}
+			out = append(out, m)
+		}
+	}
+	if len(out) > 0 {
+		n.cfg.Send(out)
+	}
+	for _, rs := range rd.ReadStates {
+		n.cfg.ReadReady(rs)
+	}
+	if rd.SoftState != nil || !raft.IsEmptyHardState(rd.HardState) {
+		n.publishStatus()
+	}
+}
+
+// publishStatus makes the core's view readable without asking the core.
+func (n *Node) publishStatus() {
+	s := n.raw.BasicStatus()
+	n.commit.Store(s.HardState.GetCommit())
+	term, lead := s.HardState.GetTerm(), s.Lead
+	termChanged := n.term.Swap(term) != term
+	leadChanged := n.leader.Swap(lead) != lead
+	if termChanged || leadChanged {
+		n.cfg.LeaderChanged(lead, term)
+	}
+}

@@ -1,0 +1,53 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"quoin.dev/api/rpctypes"
+
+	"quoin.dev/server/apply"
+	"quoin.dev/server/lease"
+	"quoin.dev/server/member"
+	"quoin.dev/storage/mvcc"
+)
+
+// wire says as which error of the API an error of the member leaves it.
+var wire = []struct{ from, to error }{
+	{mvcc.ErrCompacted, rpctypes.ErrGRPCCompacted},
+	{mvcc.ErrFutureRevision, rpctypes.ErrGRPCFutureRev},
+	{apply.ErrKeyNotFound, rpctypes.ErrGRPCKeyNotFound},
+	{apply.ErrNoSpace, rpctypes.ErrGRPCNoSpace},
+	{apply.ErrCorrupt, rpctypes.ErrGRPCCorrupt},
+	{lease.ErrNotFound, rpctypes.ErrGRPCLeaseNotFound},
+	{lease.ErrExists, rpctypes.ErrGRPCLeaseExist},
+	{lease.ErrTTLTooLarge, rpctypes.ErrGRPCLeaseTTLTooLarge},
+	{member.ErrRequestTooLarge, rpctypes.ErrGRPCRequestTooLarge},
+	{member.ErrTimeout, rpctypes.ErrGRPCTimeout},
+	{member.ErrTimeoutLeaderFail, rpctypes.ErrGRPCTimeoutDueToLeaderFail},
+	{member.ErrTimeoutConnectionLost, rpctypes.ErrGRPCTimeoutDueToConnectionLost},
+	{member.ErrStopped, rpctypes.ErrGRPCStopped},
+	// The published API gives this one no code of its own, and clients match the text.
+	{member.ErrTooManyRequests, status.Error(codes.Unknown, "etcdserver: too many requests")},
+	{context.Canceled, status.Error(codes.Canceled, "context canceled")},
+	{context.DeadlineExceeded, status.Error(codes.DeadlineExceeded, "context deadline exceeded")},
+}
+
+// toWire translates an error for the client; one that has a gRPC status already keeps it.
+func toWire(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, w := range wire {
+		if errors.Is(err, w.from) {
+			return w.to
+		}
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return status.Error(codes.Unknown, err.Error())
+}

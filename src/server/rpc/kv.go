@@ -1,0 +1,171 @@
+package rpc
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/api/rpctypes"
+
+	"quoin.dev/server/apply"
+	"quoin.dev/server/member"
+)
+
+// kvServer serves etcdserverpb.KV.
+type kvServer struct {
+	pb.UnimplementedKVServer
+	m *member.Member
+}
+
+// kvServiceDesc is the generated description with one method replaced: a range answers with spliced bytes instead of a
+// message.
+func kvServiceDesc() *grpc.ServiceDesc {
+	desc := pb.KV_ServiceDesc
+	desc.Methods = append([]grpc.MethodDesc(nil), desc.Methods...)
+	for i := range desc.Methods {
+		if desc.Methods[i].MethodName == "Range" {
+			desc.Methods[i].Handler = rangeHandler
+		}
+	}
+	return &desc
+}
+
+func rangeHandler(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+	r := new(pb.RangeRequest)
+	if err := decode(r); err != nil {
+		return nil, err
+	}
+	handler := func(ctx context.Context, r any) (any, error) {
+		reply, err := srv.(*kvServer).splicedRange(ctx, r.(*pb.RangeRequest))
+		if err != nil {
+			return nil, err
+		}
+		return reply, nil
+	}
+	if interceptor == nil {
+		return handler(ctx, r)
+	}
+	return interceptor(ctx, r, &grpc.UnaryServerInfo{Server: srv, FullMethod: pb.KV_Range_FullMethodName}, handler)
+}
+
+// Range answers with a decoded message, for callers inside of this process.
+func (s *kvServer) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	reply, err := s.splicedRange(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return reply.decode()
+}
+
+func (s *kvServer) splicedRange(ctx context.Context, r *pb.RangeRequest) (*rangeReply, error) {
+	if err := validateRange(r); err != nil {
+		return nil, err
+	}
+	if err := s.beforeRead(ctx, r.Serializable); err != nil {
+		return nil, toWire(err)
+	}
+	reply := new(rangeReply)
+	err := s.m.View(func(state *apply.State) error {
+		info, err := state.KV.Range(ctx, r.Key, r.RangeEnd, apply.RangeOptions(r), reply.add)
+		if err == nil {
+			reply.finish(s.m.Header(info.Revision), info.More, info.Count)
+		}
+		return err
+	})
+	if err != nil {
+		reply.free()
+		return nil, toWire(err)
+	}
+	return reply, nil
+}
+
+// beforeRead waits until local state may answer: at once when the client accepts the past.
+func (s *kvServer) beforeRead(ctx context.Context, serializable bool) error {
+	if serializable {
+		return nil
+	}
+	if s.m.IsLearner() {
+		return rpctypes.ErrGRPCNotSupportedForLearner
+	}
+	return s.m.ReadIndex(ctx)
+}
+
+func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
+	if err := validatePut(r); err != nil {
+		return nil, err
+	}
+	response, err := propose[pb.PutResponse](ctx, s.m, &pb.InternalRaftRequest{Put: r})
+	if err != nil {
+		return nil, err
+	}
+	s.m.FillHeader(response.Header)
+	return response, nil
+}
+
+func (s *kvServer) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
+	if err := validateDelete(r); err != nil {
+		return nil, err
+	}
+	response, err := propose[pb.DeleteRangeResponse](ctx, s.m, &pb.InternalRaftRequest{DeleteRange: r})
+	if err != nil {
+		return nil, err
+	}
+	s.m.FillHeader(response.Header)
+	return response, nil
+}
+
+func (s *kvServer) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
+	if err := validateTxn(r, s.m.MaxTxnOps()); err != nil {
+		return nil, err
+	}
+	response, err := s.txn(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	s.m.FillHeader(response.Header)
+	return response, nil
+}
+
+// txn reads locally what only reads, and sends everything else through the log.
+func (s *kvServer) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
+	if !apply.OnlyReads(r) {
+		return propose[pb.TxnResponse](ctx, s.m, &pb.InternalRaftRequest{Txn: r})
+	}
+	if err := s.beforeRead(ctx, apply.OnlySerializable(r)); err != nil {
+		return nil, toWire(err)
+	}
+	var response *pb.TxnResponse
+	err := s.m.View(func(state *apply.State) (err error) {
+		response, err = state.ReadTxn(ctx, r)
+		return err
+	})
+	return response, toWire(err)
+}
+
+func (s *kvServer) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
+	result, err := s.m.Propose(ctx, &pb.InternalRaftRequest{Compaction: r})
+	if err != nil {
+		return nil, toWire(err)
+	}
+	if r.Physical {
+		if err := s.m.WaitPhysical(ctx, result.Physical); err != nil {
+			return nil, toWire(err)
+		}
+	}
+	response := result.Response.(*pb.CompactionResponse)
+	s.m.FillHeader(response.Header)
+	return response, nil
+}
+
+// propose sends a request through the log and returns its response.
+func propose[T any](ctx context.Context, m *member.Member, r *pb.InternalRaftRequest) (*T, error) {
+	if m.IsLearner() {
+		return nil, rpctypes.ErrGRPCNotSupportedForLearner
+	}
+	result, err := m.Propose(ctx, r)
+	if err != nil {
+		return nil, toWire(err)
+	}
+	return result.Response.(*T), nil
+}

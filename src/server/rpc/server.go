@@ -1,0 +1,65 @@
+// Package rpc serves the gRPC API of a member: it validates requests, hands them to the member, and translates errors.
+// It keeps no state of its own.
+package rpc
+
+import (
+	"crypto/tls"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+
+	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/pkg/vtcodec"
+
+	"quoin.dev/server/member"
+)
+
+// Limits and sizes of a server.
+const (
+	// grpcOverheadBytes is what a message may be larger than the largest request: room for the envelope.
+	grpcOverheadBytes = 512 << 10
+	// writeBufferBytes and readBufferBytes are per connection; a busy connection writes many small responses at once.
+	writeBufferBytes = 64 << 10
+	readBufferBytes  = 64 << 10
+	// streamWorkers serve requests on goroutines that are kept, whose stacks have grown already.
+	streamWorkers = 64
+)
+
+// Options are the limits of the client port.
+type Options struct {
+	TLS                  *tls.Config // nil: plain text
+	MaxConcurrentStreams uint32
+	// KeepAliveMinTime is how often a client may ping; KeepAliveInterval and KeepAliveTimeout are how the server does.
+	KeepAliveMinTime, KeepAliveInterval, KeepAliveTimeout time.Duration
+}
+
+// NewServer returns a gRPC server with every service of m registered. The caller serves listeners with it and stops it.
+func NewServer(m *member.Member, o Options) *grpc.Server {
+	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(vtcodec.Codec{}),
+		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + grpcOverheadBytes),
+		grpc.MaxSendMsgSize(1<<31 - 1),
+		grpc.MaxConcurrentStreams(o.MaxConcurrentStreams),
+		grpc.SharedWriteBuffer(true),
+		grpc.WriteBufferSize(writeBufferBytes),
+		grpc.ReadBufferSize(readBufferBytes),
+		grpc.NumStreamWorkers(streamWorkers),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: o.KeepAliveMinTime}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: o.KeepAliveInterval, Timeout: o.KeepAliveTimeout}),
+	}
+	if o.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
+	}
+	s := grpc.NewServer(options...)
+	s.RegisterService(kvServiceDesc(), &kvServer{m: m})
+	pb.RegisterMaintenanceServer(s, &maintenanceServer{m: m})
+	pb.RegisterClusterServer(s, &clusterServer{m: m})
+	h := health.NewServer()
+	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	healthpb.RegisterHealthServer(s, h)
+	return s
+}

@@ -1,0 +1,135 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
+)
+
+// lockWait is how long Open waits for a process that is on its way out to release the file.
+const lockWait = time.Second
+
+// fileMode is the mode of a new store file.
+const fileMode = 0o600
+
+// minMmapBytes is where Open stops halving the map when the address space is short.
+const minMmapBytes = 64 << 20
+
+// openFile opens the database and says how much of it is mapped at least.
+//
+// The file is locked and verified before bbolt looks at it: in an unverified file bbolt may panic on a goroutine of
+// its own, where nobody can recover.
+func openFile(o Options) (db *bbolt.DB, mapped int64, err error) {
+	if o.ReadOnly {
+		if _, err := os.Stat(o.Path); err != nil {
+			return nil, 0, openError(o.Path, err)
+		}
+	}
+	size := min(o.MmapBytes, math.MaxInt/2)
+	for {
+		db, err = tryOpen(o, int(size))
+		if err == nil || size < minMmapBytes || !(errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EINVAL)) {
+			break
+		}
+		size /= 2
+	}
+	if err != nil {
+		return nil, 0, openError(o.Path, err)
+	}
+	info, err := os.Stat(o.Path)
+	if err != nil {
+		_ = db.Close()
+		return nil, 0, openError(o.Path, err)
+	}
+	return db, mapSize(max(int64(size), info.Size())), nil
+}
+
+func tryOpen(o Options, mmapBytes int) (db *bbolt.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrCorrupt, p)
+		}
+	}()
+	freelist := bbolt.FreelistMapType
+	if o.FreelistArray {
+		freelist = bbolt.FreelistArrayType
+	}
+	return bbolt.Open(o.Path, fileMode, &bbolt.Options{
+		Timeout:         lockWait,
+		NoFreelistSync:  true,
+		FreelistType:    freelist,
+		InitialMmapSize: mmapBytes,
+		ReadOnly:        o.ReadOnly,
+		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+			f, err := o.OpenFile(name, flag, perm)
+			if err != nil {
+				return nil, err
+			}
+			if err := lockAndVerify(f, !o.ReadOnly); err != nil {
+				_ = f.Close()
+				return nil, err
+			}
+			return f, nil
+		},
+	})
+}
+
+// lockAndVerify takes the lock that bbolt takes again, on the same open file, right after it.
+func lockAndVerify(f *os.File, exclusive bool) error {
+	how := unix.LOCK_SH
+	if exclusive {
+		how = unix.LOCK_EX
+	}
+	for deadline := time.Now().Add(lockWait); ; time.Sleep(lockWait / 50) {
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return fmt.Errorf("lock: %w", err)
+		}
+		if time.Now().After(deadline) {
+			return ErrLocked
+		}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: not a regular file", ErrCorrupt)
+	}
+	return verify(f, info.Size())
+}
+
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, ErrLocked), errors.Is(err, berrors.ErrTimeout):
+		return lockedError(path)
+	case errors.Is(err, ErrCorrupt):
+		return corruptError(path, unwrapCorrupt(err))
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		return corruptError(path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("backend: %w: run as the owner of the data directory, or give this user access", err)
+	default:
+		return fmt.Errorf("backend: open: %w", err)
+	}
+}
+
+// mapSize is the size of the map that bbolt makes for so many bytes: doubled from 32 KiB to 1 GiB, then whole GiB.
+func mapSize(bytes int64) int64 {
+	for s := int64(32 << 10); s <= 1<<30; s *= 2 {
+		if bytes <= s {
+			return s
+		}
+	}
+	return (bytes + 1<<30 - 1) &^ (1<<30 - 1)
+}

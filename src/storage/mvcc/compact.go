@@ -1,0 +1,207 @@
+package mvcc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"quoin.dev/storage/backend"
+	"quoin.dev/storage/mvcc/index"
+	"quoin.dev/storage/schema"
+)
+
+// compactChunk is how much work the index does per hold of the lock while it is compacted.
+const compactChunk = 512
+
+// compaction is one scheduled compaction.
+type compaction struct {
+	rev, prev int64 // compact revision, and the one before
+	resumed   bool  // deletion had begun before the store was opened: there is no hash
+	hashed    chan struct{}
+	done      chan struct{}
+}
+
+func newCompaction(rev, prev int64, resumed bool) *compaction {
+	return &compaction{rev: rev, prev: prev, resumed: resumed, hashed: make(chan struct{}), done: make(chan struct{})}
+}
+
+// Compact makes revisions below rev unreadable, and lets the background delete what rev supersedes: of every key it keeps
+// the newest revision up to rev, unless that is a tombstone older than rev. The announcement belongs to the batch that
+// the next Commit of the backend closes. done is closed when the deletion is in the file, which needs that Commit: the
+// writer must not wait for it. Errors: ErrCompacted, ErrFutureRevision.
+func (s *Store) Compact(rev int64) (done <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	prev := s.compacted.Load()
+	if rev <= prev {
+		return nil, ErrCompacted
+	}
+	if rev > s.current.Load() {
+		return nil, ErrFutureRevision
+	}
+	s.compacted.Store(rev)
+	schema.PutScheduledCompaction(s.b, rev)
+	c := newCompaction(rev, prev, false)
+	s.compact.add(c)
+	return c.done, nil
+}
+
+// compactor runs compactions one after the other on a goroutine of its own.
+type compactor struct {
+	s      *Store
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  chan struct{}
+	kick   chan struct{}
+
+	mu     sync.Mutex // guards what follows; innermost
+	queue  []*compaction
+	last   *compaction // newest one ever added
+	hashes []HashKV    // of the last compactions, oldest first
+}
+
+func (c *compactor) start(s *Store) {
+	c.s = s
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.ended, c.kick = make(chan struct{}), make(chan struct{}, 1)
+	go c.run()
+}
+
+func (c *compactor) close() {
+	c.cancel()
+	<-c.ended
+}
+
+func (c *compactor) add(j *compaction) {
+	c.mu.Lock()
+	c.queue, c.last = append(c.queue, j), j
+	c.mu.Unlock()
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (c *compactor) run() {
+	defer close(c.ended)
+	for {
+		select {
+		case <-c.kick:
+		case <-c.ctx.Done():
+			return
+		}
+		c.mu.Lock()
+		jobs := c.queue
+		c.queue = nil
+		c.mu.Unlock()
+		if len(jobs) == 0 {
+			continue
+		}
+		// The newest compaction deletes what those before it would; their hashes are not taken.
+		for _, j := range jobs[:len(jobs)-1] {
+			close(j.hashed)
+		}
+		if err := c.do(jobs[len(jobs)-1]); err != nil {
+			if c.ctx.Err() == nil {
+				c.s.o.Logger.Error("compaction failed; it is resumed at the next start", zap.Int64("revision", jobs[len(jobs)-1].rev), zap.Error(err))
+			}
+			continue
+		}
+		go func() {
+			if c.s.b.FlushLater() != nil {
+				return // the backend is closed or broken: the deletion is resumed at the next start
+			}
+			for _, j := range jobs {
+				close(j.done)
+			}
+		}()
+	}
+}
+
+func (c *compactor) do(j *compaction) error {
+	begun := time.Now()
+	// A reader below the compact revision came before the compaction did.
+	if err := c.s.pins.waitBelow(c.ctx, j.rev); err != nil {
+		return err
+	}
+	if err := c.hash(j); err != nil {
+		return err
+	}
+	deleted, err := c.delete(j.rev)
+	if err != nil {
+		return err
+	}
+	key, value := schema.FinishedCompaction(j.rev)
+	c.s.b.PutLater(backend.Meta, key, value)
+	c.s.o.Logger.Info("finished scheduled compaction", zap.Int64("compact-revision", j.rev), zap.Int("deleted-revisions", deleted), zap.Duration("took", time.Since(begun)))
+	return nil
+}
+
+// hash takes the hash of the compaction before anything is deleted. After a restart that is too late.
+func (c *compactor) hash(j *compaction) error {
+	defer close(j.hashed)
+	if j.resumed {
+		return nil
+	}
+	h, err := c.s.hash(c.ctx, j.rev, j.prev)
+	if err == nil {
+		c.keep(h)
+	}
+	return err
+}
+
+// delete drops revisions from the index in small steps and hands them to the backend in batches with a pause, so that
+// neither lock nor disk is taken for long (etcd#13777).
+func (c *compactor) delete(rev int64) (deleted int, err error) {
+	batch := &deletion{b: c.s.b}
+	c.s.mu.Lock()
+	bumps := c.s.bumps[:0]
+	for _, r := range c.s.bumps {
+		if r.Main <= rev {
+			batch.add(index.Rev(r))
+		} else {
+			bumps = append(bumps, r)
+		}
+	}
+	c.s.bumps = bumps
+	c.s.mu.Unlock()
+	for from, done := []byte(nil), false; !done; {
+		if err := c.ctx.Err(); err != nil {
+			return deleted, err
+		}
+		c.s.mu.Lock()
+		from, done = c.s.index.Compact(rev, from, min(compactChunk, c.s.o.CompactionBatch), batch.add)
+		c.s.mu.Unlock()
+		if len(batch.keys) < c.s.o.CompactionBatch && !done {
+			continue
+		}
+		deleted += len(batch.keys)
+		batch.hand()
+		if done {
+			break
+		}
+		select {
+		case <-time.After(c.s.o.CompactionPause):
+		case <-c.ctx.Done():
+			return deleted, c.ctx.Err()
+		}
+	}
+	return deleted, nil
+}
+
+// deletion collects row keys in one buffer.
+type deletion struct {
+	b    *backend.Backend
+	keys [][]byte
+}
+
+func (d *deletion) add(r index.Rev) {
+	d.keys = append(d.keys, backend.AppendRevisionKey(nil, backend.Revision(r), false))
+}
+
+func (d *deletion) hand() {
+	d.b.DeleteLater(backend.Key, d.keys...)
+	d.keys = nil
+}

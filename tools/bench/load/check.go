@@ -1,0 +1,44 @@
+package load
+
+import (
+	"fmt"
+
+	"quoin.dev/api/etcdserverpb"
+)
+
+func checkPut(data []byte) error {
+	var r etcdserverpb.PutResponse
+	if err := r.UnmarshalVT(data); err != nil {
+		return fmt.Errorf("decoding a put response: %w", err)
+	}
+	if r.Header == nil {
+		return fmt.Errorf("a put response has no header")
+	}
+	return nil
+}
+
+func checkTxn(data []byte) error {
+	var r etcdserverpb.TxnResponse
+	if err := r.UnmarshalVT(data); err != nil {
+		return fmt.Errorf("decoding a txn response: %w", err)
+	}
+	if len(r.Responses) < 1 {
+		return fmt.Errorf("a txn response has no responses")
+	}
+	return nil
+}
+
+// checkRange expects exactly this many keys, so that a server which loses some does not look fast.
+func checkRange(count, kvs int64, more bool) func([]byte) error {
+	return func(data []byte) error {
+		var r etcdserverpb.RangeResponse
+		if err := r.UnmarshalVTUnsafe(data); err != nil {
+			return fmt.Errorf("decoding a range response: %w", err)
+		}
+		if r.Count != count || int64(len(r.Kvs)) != kvs || r.More != more {
+			return fmt.Errorf("range response: expected count %d, %d kvs, more %v; found count %d, %d kvs, more %v",
+				count, kvs, more, r.Count, len(r.Kvs), r.More)
+		}
+		return nil
+	}
+}

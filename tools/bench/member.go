@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"quoin.dev/quoin/tools/bench/load"
+)
+
+const (
+	startTimeout = 2 * time.Minute // until the first answer
+	stopTimeout  = time.Minute     // from SIGTERM to the end; then the process is killed
+	probeTimeout = 5 * time.Second
+	probePause   = 2 * time.Millisecond
+	logTailBytes = 2000
+)
+
+// member is a running server.
+type member struct {
+	name    string
+	args    []string // command line, kept for a restart
+	dir     string   // data directory, log
+	address string   // of clients
+	cmd     *exec.Cmd
+	exited  chan struct{} // closed when the process has ended
+	err     error         // how; read after exited
+}
+
+// startMember starts a server with an empty data directory and waits until it answers.
+func startMember(ctx context.Context, o *options, c contender, dir string) (*member, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	client, peer := "http://"+ports[0], "http://"+ports[1]
+	m := &member{name: c.Name, dir: dir, address: ports[0]}
+	if c.Name == echoContender {
+		m.args = []string{c.Path, echoCommand, ports[0]}
+	} else {
+		m.args = append([]string{
+			c.Path, "--name=bench", "--data-dir=" + filepath.Join(dir, "data"),
+			"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
+			"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
+			"--initial-cluster=bench=" + peer, "--quota-backend-bytes=8589934592",
+		}, o.extra...)
+		if o.cpuProfile != "" {
+			m.args = append(m.args, "--enable-pprof")
+		}
+	}
+	if _, err := m.start(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// freePorts finds addresses on which nobody listens. Another process may take one before the server does; the start then
+// fails with a clear message of the server.
+func freePorts(n int) ([]string, error) {
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().String())
+	}
+	return out, nil
+}
+
+// start runs the process and returns the time from its start to its first answer to a linearizable get.
+func (m *member) start(ctx context.Context) (time.Duration, error) {
+	log, err := os.OpenFile(filepath.Join(m.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer log.Close()
+	cmd := exec.Command(m.args[0], m.args[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// Its own group: Ctrl-C reaches only this program, which then stops the server itself.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	exited := make(chan struct{})
+	m.cmd, m.exited = cmd, exited
+	go func() {
+		m.err = cmd.Wait()
+		close(exited)
+	}()
+	if err := m.awaitReady(ctx, began); err != nil {
+		return 0, errors.Join(err, m.stop())
+	}
+	return time.Since(began), nil
+}
+
+func (m *member) awaitReady(ctx context.Context, began time.Time) error {
+	var last error
+	for time.Since(began) < startTimeout {
+		if last = load.Probe(m.address, probeTimeout); last == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-m.exited:
+			return fmt.Errorf("%s ended while it started: %v; its last log lines:\n%s", m.name, m.err, m.logTail())
+		case <-time.After(probePause):
+		}
+	}
+	return fmt.Errorf("%s does not answer after %v: %w; its last log lines:\n%s", m.name, startTimeout, last, m.logTail())
+}
+
+// ended tells whether the process is gone without having been asked to.
+func (m *member) ended() bool {
+	select {
+	case <-m.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+func (m *member) pid() int { return m.cmd.Process.Pid }
+
+// stop ends the process: SIGTERM first, SIGKILL when that takes too long, which is an error.
+func (m *member) stop() error {
+	// The process may be gone already, which the wait below finds out.
+	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-m.exited:
+		return nil
+	case <-time.After(stopTimeout):
+	}
+	_ = m.cmd.Process.Kill()
+	<-m.exited
+	return fmt.Errorf("%s did not end within %v of SIGTERM", m.name, stopTimeout)
+}
+
+func (m *member) logTail() []byte {
+	data, err := os.ReadFile(filepath.Join(m.dir, "log"))
+	if err != nil {
+		return []byte(err.Error())
+	}
+	if len(data) > logTailBytes {
+		data = data[len(data)-logTailBytes:]
+		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+			data = data[i+1:]
+		}
+	}
+	return data
+}
+
+// databaseBytes is the size of the store's file.
+func (m *member) databaseBytes() (int64, error) {
+	info, err := os.Stat(filepath.Join(m.dir, "data", "member", "snap", "db"))
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}

@@ -1,0 +1,102 @@
+// Command check runs everything that has to hold before a change lands: linters, the tests of every module, the policy
+// of the repository, the end-to-end suites and the interoperability with etcd. It ends with one line of counts.
+//
+//	go run ./tools/check                  # everything
+//	go run ./tools/check unit lint        # some of it
+//	go run ./tools/check -list            # the names of the parts
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// part is one thing to check.
+type part struct {
+	name, what string
+	run        func(*counts) error
+}
+
+var parts = []part{
+	{"lint", "gofmt, go vet, staticcheck", lint},
+	{"vulnerabilities", "govulncheck, where its database can be reached", vulnerabilities},
+	{"unit", "the tests of every module of the workspace", unit},
+	{"e2e", "real processes: one member, clusters, kills", endToEnd},
+	{"interop", "etcd's client, command line and data directories against quoin", interop},
+}
+
+func main() {
+	list := flag.Bool("list", false, "list the parts and exit")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run ./tools/check [-list] [PART...]\n\nParts, all by default:\n")
+		printParts()
+	}
+	flag.Parse()
+	if *list {
+		printParts()
+		return
+	}
+	os.Exit(run(flag.Args()))
+}
+
+func printParts() {
+	for _, p := range parts {
+		fmt.Printf("  %-16s %s\n", p.name, p.what)
+	}
+}
+
+// run checks the named parts, or all, and returns the exit code.
+func run(names []string) int {
+	for _, name := range names {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
+			fmt.Fprintf(os.Stderr, "check: there is no part %q; see go run ./tools/check -list\n", name)
+			return 2
+		}
+	}
+	total := new(counts)
+	for _, p := range parts {
+		if len(names) > 0 && !slices.Contains(names, p.name) {
+			continue
+		}
+		fmt.Printf("== %s: %s\n", p.name, p.what)
+		start := time.Now()
+		if err := p.run(total); err != nil {
+			total.failed++
+			fmt.Printf("FAIL %s: %v\n", p.name, err)
+		}
+		fmt.Printf("== %s took %s\n\n", p.name, time.Since(start).Round(time.Second))
+	}
+	for _, s := range total.skips {
+		fmt.Println("skipped:", s)
+	}
+	for _, f := range total.failures {
+		fmt.Println("failed:", f)
+	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
+	if total.failed > 0 {
+		return 1
+	}
+	return 0
+}
+
+// counts is the sum over all parts.
+type counts struct {
+	passed, failed, skipped int
+	failures, skips         []string
+}
+
+func (c *counts) pass() { c.passed++ }
+
+func (c *counts) fail(name string) {
+	c.failed++
+	c.failures = append(c.failures, name)
+}
+
+func (c *counts) skip(name, reason string) {
+	c.skipped++
+	c.skips = append(c.skips, strings.TrimSpace(name+": "+strings.Join(strings.Fields(reason), " ")))
+}
