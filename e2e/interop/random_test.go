@@ -137,6 +137,11 @@ func both(connections [2]*grpc.ClientConn, ask func(*grpc.ClientConn) (proto.Mes
 // compareStream sends a range a second time, as RangeStream.
 func compareStream(t *testing.T, connections [2]*grpc.ClientConn, r *pb.RangeRequest) bool {
 	t.Helper()
+	if r.SortOrder == pb.RangeRequest_NONE && r.SortTarget != pb.RangeRequest_KEY {
+		// etcd 3.7.3 sorts each chunk by the target and goes on behind the key that comes last then, so that keys come twice
+		// or never and the count is wrong. Nothing to be equal to.
+		return true
+	}
 	answers := both(connections, func(conn *grpc.ClientConn) (proto.Message, error) {
 		return randomkv.ExecuteStream(t.Context(), conn, r)
 	})

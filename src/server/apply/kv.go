@@ -32,7 +32,7 @@ func (s *State) rangeInLog(r *pb.RangeRequest, wanted bool) (*pb.RangeResponse, 
 	}
 	txn := s.KV.Begin()
 	defer txn.End()
-	if err := checkRange(txn, s.KV.CompactRevision(), r); err != nil {
+	if err := checkRevision(r.Revision, txn.Revision(), s.KV.CompactRevision()); err != nil {
 		return nil, err
 	}
 	return rangeIn(txn, r)
@@ -51,12 +51,13 @@ func (s *State) checkPut(txn *mvcc.Txn, r *pb.PutRequest) error {
 	return nil
 }
 
-// checkRange finds out whether a range can be served, before anything of its transaction is written.
-func checkRange(txn *mvcc.Txn, compacted int64, r *pb.RangeRequest) error {
+// checkRevision finds out whether a range inside of a transaction can be served, before anything is written. Unlike in a
+// range by itself, a negative revision is a revision there, and was compacted long ago.
+func checkRevision(revision, head, compacted int64) error {
 	switch {
-	case r.Revision > txn.Revision():
+	case revision > head:
 		return mvcc.ErrFutureRevision
-	case r.Revision > 0 && r.Revision < compacted:
+	case revision != 0 && revision < compacted:
 		return mvcc.ErrCompacted
 	}
 	return nil

@@ -61,11 +61,12 @@ type pinnedReader struct {
 
 // Range implements Reader.
 func (p pinnedReader) Range(ctx context.Context, key, end []byte, o mvcc.RangeOptions, emit func([]byte) error) (mvcc.RangeInfo, error) {
+	if err := checkRevision(o.Revision, p.revision, p.store.CompactRevision()); err != nil {
+		return mvcc.RangeInfo{}, err
+	}
 	pinned := o.Revision <= 0
 	if pinned {
 		o.Revision = p.revision
-	} else if o.Revision > p.revision {
-		return mvcc.RangeInfo{}, mvcc.ErrFutureRevision
 	}
 	info, err := p.store.Range(ctx, key, end, o, emit)
 	if pinned && errors.Is(err, mvcc.ErrCompacted) {

@@ -67,7 +67,7 @@ func (s *State) check(txn *mvcc.Txn, r *pb.TxnRequest, decided *branches) error 
 		var err error
 		switch {
 		case op.GetRequestRange() != nil:
-			err = checkRange(txn, s.KV.CompactRevision(), op.GetRequestRange())
+			err = checkRevision(op.GetRequestRange().Revision, txn.Revision(), s.KV.CompactRevision())
 		case op.GetRequestPut() != nil:
 			err = s.checkPut(txn, op.GetRequestPut())
 		case op.GetRequestTxn() != nil:

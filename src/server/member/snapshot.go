@@ -106,6 +106,9 @@ func (m *Member) takeSnapshot() error {
 	}
 	m.snapshots.last.Store(p.index)
 	m.logger.Info("saved snapshot", zap.Uint64("snapshot-index", p.index))
+	if _, err := m.snaps.RemoveOrphanDBs(p.index); err != nil {
+		m.logger.Warn("failed to remove received databases that nobody will ask for", zap.Error(err))
+	}
 	return m.shortenLog(p)
 }
 

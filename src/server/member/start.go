@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"quoin.dev/api/version"
+	"quoin.dev/pkg/vfs"
 
 	"quoin.dev/server/config"
 	"quoin.dev/server/peer"
@@ -101,7 +102,7 @@ func (m *Member) start() error {
 
 // openStorage opens or makes everything on disk and in memory that the member starts from.
 func (m *Member) openStorage() (*boot, error) {
-	if err := os.MkdirAll(m.cfg.SnapDir(), dirMode); err != nil {
+	if err := vfs.MkdirAll(vfs.OS(), m.cfg.SnapDir(), dirMode); err != nil {
 		return nil, fmt.Errorf("member: make the data directory: %w", err)
 	}
 	if err := checkWritable(m.cfg.MemberDir()); err != nil {

@@ -52,7 +52,9 @@ func (m *Member) openState() error {
 		return err
 	}
 	m.backend, m.state = b, state
-	return nil
+	// The lock of the database is ours now, so nobody else is writing what looks unfinished.
+	_, err = m.snaps.RemoveTemporary()
+	return err
 }
 
 func loadState(b *backend.Backend, cfg *config.Config, logger *zap.Logger) (*apply.State, error) {

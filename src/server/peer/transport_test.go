@@ -102,7 +102,7 @@ func noLeaks(t testing.TB) {
 		stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
 		return slices.DeleteFunc(stacks, func(s string) bool {
 			return !strings.Contains(s, "quoin.dev/server/peer") && !strings.Contains(s, "net/http.(*persistConn)") ||
-				strings.Contains(s, "testing.tRunner") || strings.Contains(s, "runtime.Stack")
+				strings.Contains(s, "testing.(") || strings.Contains(s, "testing.tRunner")
 		})
 	}
 	t.Cleanup(func() { eventually(t, "all goroutines have ended", func() bool { return len(ours()) == 0 }) })

@@ -44,19 +44,20 @@ func (n *Node) persist(work []appendWork) error {
 			continue
 		}
 		m := w.message
-		state := hardStateOf(m)
-		if err := n.cfg.WAL.Append(state, m.GetEntries()); err != nil {
-			return fmt.Errorf("raftnode: append to the write-ahead log: %w", err)
-		}
-		mustSync = mustSync || len(m.GetEntries()) > 0
-		if state != nil {
-			mustSync = mustSync || state.GetTerm() != n.lastState.GetTerm() || state.GetVote() != n.lastState.GetVote()
-			n.lastState = state
-		}
+		// A received snapshot comes first: the hard state that goes with it commits entries that only it stands for.
 		if m.GetSnapshot() != nil {
 			if err := n.persistSnapshot(m.GetSnapshot()); err != nil {
 				return err
 			}
+		}
+		state := hardStateOf(m)
+		if err := n.cfg.WAL.Append(state, m.GetEntries()); err != nil {
+			return fmt.Errorf("raftnode: append to the write-ahead log: %w", err)
+		}
+		mustSync = mustSync || len(m.GetEntries()) > 0 || m.GetSnapshot() != nil
+		if state != nil {
+			mustSync = mustSync || state.GetTerm() != n.lastState.GetTerm() || state.GetVote() != n.lastState.GetVote()
+			n.lastState = state
 		}
 	}
 	if mustSync {

@@ -2,7 +2,7 @@ package rpc
 
 import (
 	"bytes"
-	"sort"
+	"maps"
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/rpctypes"
@@ -14,95 +14,80 @@ type writes struct {
 	deletes []interval
 }
 
-// interval is [from, to); to is nil for "to the end".
+// interval is [from, to). An open end, which the wire writes as one zero byte, is taken as it stands: etcd does not find
+// a put inside of a delete "from key on", and members must accept the same transactions.
 type interval struct{ from, to []byte }
 
 func (i interval) contains(key []byte) bool {
-	return bytes.Compare(key, i.from) >= 0 && (i.to == nil || bytes.Compare(key, i.to) < 0)
+	return bytes.Compare(key, i.from) >= 0 && bytes.Compare(key, i.to) < 0
 }
 
-func intervalOf(key, end []byte) interval {
-	switch {
-	case len(end) == 0:
-		return interval{key, append(append([]byte(nil), key...), 0)}
-	case len(end) == 1 && end[0] == 0:
-		return interval{key, nil}
+func intervalOf(r *pb.DeleteRangeRequest) interval {
+	if len(r.RangeEnd) == 0 {
+		return interval{r.Key, append(bytes.Clone(r.Key), 0)}
 	}
-	return interval{key, end}
+	return interval{r.Key, r.RangeEnd}
 }
 
 // branchWrites collects what a branch changes and fails when a key is put twice, or put and deleted: within one revision
 // the order of such changes would decide the outcome. Deleting twice is harmless. The two branches of a nested
-// transaction exclude each other, so both may put one key.
+// transaction exclude each other, so both may change one key.
+//
+// What is held against what follows etcd: deletes of the branch itself count first, then nested transactions in their
+// order, each against what came before it, then puts of the branch itself against everything.
 func branchWrites(ops []*pb.RequestOp) (writes, error) {
 	all := writes{puts: map[string]struct{}{}}
 	for _, op := range ops {
 		if d := op.GetRequestDeleteRange(); d != nil {
-			all.deletes = append(all.deletes, intervalOf(d.Key, d.RangeEnd))
+			all.deletes = append(all.deletes, intervalOf(d))
 		}
-	}
-	if err := all.addNested(ops); err != nil {
-		return writes{}, err
 	}
 	for _, op := range ops {
-		put := op.GetRequestPut()
-		if put == nil {
-			continue
+		if nested := op.GetRequestTxn(); nested != nil {
+			if err := all.addNested(nested); err != nil {
+				return writes{}, err
+			}
 		}
-		if _, ok := all.puts[string(put.Key)]; ok {
-			return writes{}, rpctypes.ErrGRPCDuplicateKey
-		}
-		all.puts[string(put.Key)] = struct{}{}
 	}
-	return all, all.checkDeletes()
+	for _, op := range ops {
+		if put := op.GetRequestPut(); put != nil {
+			if err := all.addPut(string(put.Key)); err != nil {
+				return writes{}, err
+			}
+		}
+	}
+	return all, nil
 }
 
-// addNested merges what the nested transactions of a branch change.
-func (w *writes) addNested(ops []*pb.RequestOp) error {
-	for _, op := range ops {
-		nested := op.GetRequestTxn()
-		if nested == nil {
-			continue
-		}
-		success, err := branchWrites(nested.Success)
-		if err != nil {
-			return err
-		}
-		failure, err := branchWrites(nested.Failure)
-		if err != nil {
-			return err
-		}
-		either := success.puts
-		for key := range failure.puts {
-			either[key] = struct{}{}
-		}
-		for key := range either {
-			if _, ok := w.puts[key]; ok {
-				return rpctypes.ErrGRPCDuplicateKey
-			}
-			w.puts[key] = struct{}{}
-		}
-		w.deletes = append(w.deletes, success.deletes...)
-		w.deletes = append(w.deletes, failure.deletes...)
+// addNested adds what either branch of a nested transaction may change.
+func (w *writes) addNested(r *pb.TxnRequest) error {
+	success, err := branchWrites(r.Success)
+	if err != nil {
+		return err
 	}
+	failure, err := branchWrites(r.Failure)
+	if err != nil {
+		return err
+	}
+	maps.Copy(success.puts, failure.puts)
+	for key := range success.puts {
+		if err := w.addPut(key); err != nil {
+			return err
+		}
+	}
+	w.deletes = append(append(w.deletes, success.deletes...), failure.deletes...)
 	return nil
 }
 
-// checkDeletes fails when a key that is put lies in an interval that is deleted.
-func (w *writes) checkDeletes() error {
-	if len(w.deletes) == 0 || len(w.puts) == 0 {
-		return nil
+func (w *writes) addPut(key string) error {
+	if _, ok := w.puts[key]; ok {
+		return rpctypes.ErrGRPCDuplicateKey
 	}
-	keys := make([]string, 0, len(w.puts))
-	for key := range w.puts {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
 	for _, d := range w.deletes {
-		i := sort.SearchStrings(keys, string(d.from))
-		if i < len(keys) && d.contains([]byte(keys[i])) {
+		if d.contains([]byte(key)) {
 			return rpctypes.ErrGRPCDuplicateKey
 		}
 	}
+	w.puts[key] = struct{}{}
 	return nil
 }

@@ -62,8 +62,8 @@ func (c *chunks) next(ctx context.Context) (reply *rangeReply, last bool, err er
 	if c.request.Limit > 0 {
 		o.Limit = min(o.Limit, remaining)
 	}
-	if o.CountOnly {
-		o.Limit = 0
+	if o.CountOnly || o.Target != mvcc.ByKey {
+		o.Limit = c.request.Limit // what is sorted can not be cut into pieces, and a count has none
 	}
 	err = c.s.m.View(func(state *apply.State) error {
 		info, err := state.KV.Range(ctx, c.key, c.request.RangeEnd, o, func(kv []byte) error {
@@ -81,7 +81,7 @@ func (c *chunks) next(ctx context.Context) (reply *rangeReply, last bool, err er
 			c.options.NoCount = true
 		}
 		c.sent += int64(reply.kvs)
-		last = !info.More || (c.request.Limit > 0 && c.sent >= c.request.Limit)
+		last = !info.More || o.Limit == c.request.Limit || c.sent == c.request.Limit
 		if last {
 			reply.finish(c.header, info.More, c.count)
 		}

@@ -21,12 +21,12 @@ func validateRange(r *pb.RangeRequest) error {
 	return nil
 }
 
-// validateStream holds a range against what can be answered piece by piece: keys in their own order, all of them.
+// validateStream holds a range against what can be answered piece by piece. No order at all passes with every target.
 func validateStream(r *pb.RangeRequest) error {
 	if err := validateRange(r); err != nil {
 		return err
 	}
-	if r.SortTarget != pb.RangeRequest_KEY || r.SortOrder == pb.RangeRequest_DESCEND {
+	if r.SortOrder == pb.RangeRequest_DESCEND || r.SortOrder == pb.RangeRequest_ASCEND && r.SortTarget != pb.RangeRequest_KEY {
 		return status.Error(codes.Unimplemented, "RangeStream does not support custom sort orders")
 	}
 	if r.MinModRevision != 0 || r.MaxModRevision != 0 || r.MinCreateRevision != 0 || r.MaxCreateRevision != 0 {

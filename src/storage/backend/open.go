@@ -32,7 +32,11 @@ func openFile(o Options) (db *bbolt.DB, mapped int64, err error) {
 			return nil, 0, openError(o.Path, err)
 		}
 	}
-	size := min(o.MmapBytes, math.MaxInt/2)
+	size := o.MmapBytes
+	if info, err := os.Stat(o.Path); err == nil {
+		size = max(size, 2*uint64(info.Size())) // so that a big file does not outgrow its map soon
+	}
+	size = min(size, math.MaxInt/2)
 	for {
 		db, err = tryOpen(o, int(size))
 		if err == nil || size < minMmapBytes || !(errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EINVAL)) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"sort"
-	"sync"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -16,7 +15,8 @@ type readTx struct {
 	tx      *bbolt.Tx
 	buckets [bucketCount]*bbolt.Bucket // nil where the file has no such bucket yet
 	refs    atomic.Int64
-	cursors sync.Pool // of the Key bucket
+	lookup  lookup // of the Key bucket
+	direct  bool   // lookup can be used
 }
 
 // newReadTx opens a transaction with one reference, the caller's. Buckets are looked up now: later, concurrent use of
@@ -30,6 +30,7 @@ func newReadTx(db *bbolt.DB) (*readTx, error) {
 	for i, name := range bucketNames {
 		t.buckets[i] = tx.Bucket(name)
 	}
+	t.lookup, t.direct = newLookup(tx, t.buckets[Key])
 	t.refs.Store(1)
 	return t, nil
 }
@@ -40,27 +41,18 @@ func (t *readTx) release() {
 	}
 }
 
-func (t *readTx) cursor() *bbolt.Cursor {
-	if c, ok := t.cursors.Get().(*bbolt.Cursor); ok {
-		return c
-	}
-	return t.buckets[Key].Cursor()
-}
-
 // View is a consistent state of the store: everything written before it was opened, nothing after. Bytes it returns
 // are valid until Close and must not be changed. A View belongs to one goroutine and should be short: it holds old
-// pages in the file. A goroutine must not open a second View while it holds one, since a growing map waits for the
-// first and holds back the second.
+// pages in the file. While a goroutine holds a View it must not open a second one, call Commit or Flush, or wait for a
+// lock whose holder might: a growing map waits for the first view and holds all of these back.
 type View struct {
 	b        *Backend
 	tx       *readTx
 	flushing genView
 	active   genView
 
-	cursor  *bbolt.Cursor // of the Key bucket, positioned at at
-	at      Revision
-	scratch [TombstoneKeyBytes]byte
-	closed  bool
+	near   place // of the row read last
+	closed bool
 }
 
 // View opens a view. It waits only while the file's map grows.
@@ -95,10 +87,6 @@ func (v *View) Close() {
 		return
 	}
 	v.closed = true
-	if v.cursor != nil {
-		v.tx.cursors.Put(v.cursor)
-		v.cursor = nil
-	}
 	v.tx.release()
 	v.active, v.flushing = genView{}, genView{}
 }
@@ -143,10 +131,6 @@ func (v *View) overlaid(bucket Bucket, key []byte) (value []byte, deleted, ok bo
 	return nil, false, false
 }
 
-// maxSteps is how many rows GetRevision walks forward before it rather searches from the root: keys that were written
-// one after the other are often read one after the other.
-const maxSteps = 4
-
 // GetRevision returns the row of a revision, whether it is a tombstone or not.
 func (v *View) GetRevision(r Revision) (value []byte, tombstone, ok bool) {
 	if row := v.active.keys.get(r); row != nil {
@@ -155,29 +139,24 @@ func (v *View) GetRevision(r Revision) (value []byte, tombstone, ok bool) {
 	if row := v.flushing.keys.get(r); row != nil {
 		return notNil(row.value), row.tombstone, true
 	}
-	if v.tx.buckets[Key] == nil {
+	if v.tx.direct {
+		v.near, value, tombstone, ok = v.tx.lookup.find(r, v.near)
+		return value, tombstone, ok
+	}
+	return seekRevision(v.tx.buckets[Key], r)
+}
+
+// seekRevision is for a bucket so small that it has no page of its own.
+func seekRevision(in *bbolt.Bucket, r Revision) (value []byte, tombstone, ok bool) {
+	if in == nil {
 		return nil, false, false
 	}
-	want := AppendRevisionKey(v.scratch[:0], r, false)
-	var k, val []byte
-	if v.cursor != nil && v.at.Less(r) && r.Main-v.at.Main <= maxSteps {
-		for range maxSteps {
-			if k, val = v.cursor.Next(); k == nil || bytes.Compare(k, want) >= 0 {
-				break
-			}
-		}
+	want := AppendRevisionKey(nil, r, false)
+	k, value := in.Cursor().Seek(want)
+	if !bytes.HasPrefix(k, want) {
+		return nil, false, false
 	}
-	if k == nil || !bytes.HasPrefix(k, want) {
-		if v.cursor == nil {
-			v.cursor = v.tx.cursor()
-		}
-		if k, val = v.cursor.Seek(want); !bytes.HasPrefix(k, want) {
-			v.at = Revision{Main: 1<<63 - 1} // the cursor may be anywhere
-			return nil, false, false
-		}
-	}
-	v.at = r
-	return notNil(val), len(k) == TombstoneKeyBytes, true
+	return notNil(value), len(k) == TombstoneKeyBytes, true
 }
 
 func notNil(v []byte) []byte {

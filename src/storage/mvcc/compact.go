@@ -182,13 +182,27 @@ func (c *compactor) delete(rev int64) (deleted int, err error) {
 		if done {
 			break
 		}
-		select {
-		case <-time.After(c.s.o.CompactionPause):
-		case <-c.ctx.Done():
-			return deleted, c.ctx.Err()
+		if err := c.pause(); err != nil {
+			return deleted, err
 		}
 	}
 	return deleted, nil
+}
+
+// maxPendingDeletes bounds the deletions that wait for a slow disk.
+const maxPendingDeletes = 100_000
+
+func (c *compactor) pause() error {
+	for {
+		select {
+		case <-time.After(c.s.o.CompactionPause):
+		case <-c.ctx.Done():
+			return c.ctx.Err()
+		}
+		if c.s.b.PendingDeletes() < maxPendingDeletes {
+			return nil
+		}
+	}
 }
 
 // deletion collects row keys in one buffer.

@@ -25,10 +25,14 @@ const keptHashes = 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// HashKV hashes the rows up to rev, 0 or less = current. For the compact revision itself it is the hash that was taken
-// before the compaction deleted anything, if this process compacted. Errors: ErrCompacted, ErrFutureRevision.
+// HashKV hashes the rows up to rev, 0 or less = current. For a revision that this process has compacted it is the hash
+// that was taken before the compaction deleted anything, as long as it is kept. Errors: ErrCompacted, ErrFutureRevision.
 func (s *Store) HashKV(rev int64) (HashKV, error) {
 	for {
+		if h, ok, err := s.compact.hashOf(rev); ok || err != nil {
+			h.Revision = s.current.Load()
+			return h, err
+		}
 		s.mu.RLock()
 		current, compacted := s.current.Load(), s.compacted.Load()
 		at, err := s.revision(rev, current)

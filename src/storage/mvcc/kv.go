@@ -10,12 +10,15 @@ import (
 // The wire tags of mvccpb.KeyValue. Rows are encoded by hand: field order, omitted zero fields and all, since the bytes
 // are hashed, compared between members and sent to clients as they are.
 const (
-	tagKey     = 1<<3 | 2
-	tagCreate  = 2<<3 | 0
-	tagMod     = 3<<3 | 0
-	tagVersion = 4<<3 | 0
-	tagValue   = 5<<3 | 2
-	tagLease   = 6<<3 | 0
+	wireVarint = byte(protowire.VarintType)
+	wireBytes  = byte(protowire.BytesType)
+
+	tagKey     = 1<<3 | wireBytes
+	tagCreate  = 2<<3 | wireVarint
+	tagMod     = 3<<3 | wireVarint
+	tagVersion = 4<<3 | wireVarint
+	tagValue   = 5<<3 | wireBytes
+	tagLease   = 6<<3 | wireVarint
 )
 
 // keyValue is a decoded row. key and value point into the encoded bytes.

@@ -146,7 +146,8 @@ func (r *ranger) close() {
 	}
 }
 
-// openView is called under the lock, or with the revision pinned: then no row that the index points to is missing in it.
+// openView is called with the revision pinned: the rows of that revision are in any view that is opened from then on. It is
+// not called under the lock, since it waits while the file's map grows, which waits for the views of others.
 func (r *ranger) openView() {
 	if r.txn != nil {
 		r.txn.openView()
@@ -216,12 +217,15 @@ func (r *ranger) single() error {
 	e := newEntry(r.in.from, m)
 	r.info.Count = 1
 	wanted := !r.o.CountOnly && r.wanted(&e)
-	if wanted && r.needsRow(&e) {
-		r.openView()
+	if wanted {
+		r.pin()
 	}
 	r.unlock()
 	if !wanted {
 		return nil
+	}
+	if r.needsRow(&e) {
+		r.openView()
 	}
 	return r.put(&e)
 }
@@ -276,6 +280,7 @@ func (r *ranger) stream() error {
 		*pool = chunk[:0]
 		chunks.Put(pool)
 	}()
+	r.pin()
 	taken, rows := int64(0), false
 	return r.scan(func(key []byte, m index.Meta) bool {
 		if !counted {
@@ -291,12 +296,12 @@ func (r *ranger) stream() error {
 		}
 		taken++
 		chunk = append(chunk, e)
-		if !rows && r.needsRow(&e) {
-			rows = true
-			r.openView()
-		}
+		rows = rows || r.needsRow(&e)
 		return true
 	}, func() error {
+		if rows {
+			r.openView()
+		}
 		for i := range chunk {
 			if err := r.put(&chunk[i]); err != nil {
 				return err

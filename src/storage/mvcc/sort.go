@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"quoin.dev/storage/mvcc/index"
@@ -17,9 +18,14 @@ func (r *ranger) sorted() bool { return r.o.Target != ByKey || r.o.Order == Desc
 func (r *ranger) sort() error {
 	r.pin()
 	var all []entry
+	// Without an order, though with a target, etcd takes the first keys up to the limit and sorts only those.
+	enough := int64(math.MaxInt64)
+	if r.o.Order == None && r.o.Limit > 0 && !r.filtered() {
+		enough = r.o.Limit + 1
+	}
 	err := r.scan(func(key []byte, m index.Meta) bool {
 		r.info.Count++
-		if e := newEntry(key, m); r.wanted(&e) {
+		if e := newEntry(key, m); int64(len(all)) < enough && r.wanted(&e) {
 			all = append(all, e)
 		}
 		return true
@@ -62,6 +68,12 @@ func (r *ranger) directed(compare func(a, b entry) int) func(a, b entry) int {
 		return func(a, b entry) int { return compare(b, a) }
 	}
 	return compare
+}
+
+// filtered says whether a bound may leave keys out.
+func (r *ranger) filtered() bool {
+	o := &r.o
+	return o.MinModRevision|o.MaxModRevision|o.MinCreateRevision|o.MaxCreateRevision != 0
 }
 
 // cut applies the limit to n results.

@@ -52,8 +52,8 @@ type Options struct {
 //	a pinned revision is never below a compaction whose deletions have begun
 //
 // There is one writer: Begin..End and Compact belong to the goroutine that also calls Commit on the backend. Reads may
-// come from any goroutine. A reader pins a revision, so that it needs the lock for small chunks of the index only; values
-// are read without it.
+// come from any goroutine. A reader pins a revision, so that it needs the lock for small chunks of the index only; rows
+// are read without it, from views that are opened after the chunk's lock is given up and closed before the next is taken.
 type Store struct {
 	b *backend.Backend
 	o Options
@@ -140,10 +140,10 @@ func (s *Store) revision(asked, current int64) (int64, error) {
 type pins struct {
 	mu      sync.Mutex
 	count   map[int64]int
-	changed chan struct{} // closed and replaced when a revision has lost its last reader
+	changed chan struct{} // closed when a revision has lost its last reader; nil while nobody waits
 }
 
-func (p *pins) init() { p.count, p.changed = map[int64]int{}, make(chan struct{}) }
+func (p *pins) init() { p.count = map[int64]int{} }
 
 func (p *pins) add(rev int64) {
 	p.mu.Lock()
@@ -154,29 +154,39 @@ func (p *pins) add(rev int64) {
 func (p *pins) remove(rev int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.count[rev]--; p.count[rev] == 0 {
-		delete(p.count, rev)
-		close(p.changed)
-		p.changed = make(chan struct{})
+	if p.count[rev]--; p.count[rev] > 0 {
+		return
 	}
+	delete(p.count, rev)
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// below returns nil if no revision below rev is pinned, else a channel that is closed when that may have changed.
+func (p *pins) below(rev int64) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for r := range p.count {
+		if r < rev {
+			if p.changed == nil {
+				p.changed = make(chan struct{})
+			}
+			return p.changed
+		}
+	}
+	return nil
 }
 
 // waitBelow returns when no revision below rev is pinned.
 func (p *pins) waitBelow(ctx context.Context, rev int64) error {
-	for {
-		p.mu.Lock()
-		below, changed := false, p.changed
-		for r := range p.count {
-			below = below || r < rev
-		}
-		p.mu.Unlock()
-		if !below {
-			return nil
-		}
+	for changed := p.below(rev); changed != nil; changed = p.below(rev) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	return nil
 }

@@ -222,7 +222,8 @@ func (d *deadline) set(t time.Time, wake func()) {
 		d.timer.Stop()
 		d.timer = nil
 	}
-	if d.at = t; !t.IsZero() {
-		d.timer = time.AfterFunc(time.Until(t), wake)
+	d.at = t
+	if left := time.Until(t); !t.IsZero() && left > 0 {
+		d.timer = time.AfterFunc(left, wake)
 	}
 }

@@ -287,6 +287,7 @@ func (p *pair) wipe() {
 	p.check()
 	x := p.x
 	if x.leaves.used != 1 || x.inners.used != 0 || x.pasts.used != 0 || x.lives.used != 0 {
-		p.t.Fatalf("left over: %d leaves, %d inner nodes, %d pasts, %d lives", x.leaves.used, x.inners.used, x.pasts.used, x.lives.used)
+		p.t.Fatalf("left over: %d leaves, %d inner nodes, %d pasts, %d lives",
+			x.leaves.used, x.inners.used, x.pasts.used, x.lives.used)
 	}
 }
