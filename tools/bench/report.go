@@ -66,7 +66,7 @@ func newReport(o *options, contenders []contender) *report {
 			Rounds: o.rounds, WarmupS: o.warmup.Seconds(), DurationS: o.duration.Seconds(), Ops: o.ops, Keys: o.keys,
 			ServerFlags: strings.Join(o.extra, " "),
 		},
-		judged: o.a != "etcd" && o.b == "etcd",
+		judged: len(contenders) == 2 && contenders[1].Name == "etcd",
 	}
 }
 

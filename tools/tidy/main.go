@@ -1,4 +1,5 @@
-// Command tidy runs `go mod tidy` over every module of the workspace.
+// Command tidy runs `go mod tidy` over every module of the workspace, and makes all of them require the same version of
+// what they share.
 //
 // The modules require each other by a version that is published only at a release, so plain `go mod tidy` cannot resolve
 // them before that. This command points the toolchain at the working tree through a temporary modfile with replace
@@ -19,6 +20,7 @@ import (
 	"strings"
 
 	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/semver"
 )
 
 // version is what the modules require of each other between releases.
@@ -50,9 +52,13 @@ func run(check bool) error {
 		}
 		paths[modfile.ModulePath(data)] = abs
 	}
+	newest, err := newestVersions(dirs)
+	if err != nil {
+		return err
+	}
 	var failures []error
 	for _, dir := range dirs {
-		if err := tidyModule(dir, paths, check); err != nil {
+		if err := tidyModule(dir, paths, newest, check); err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", dir, err))
 		}
 	}
@@ -76,7 +82,29 @@ func moduleDirs() ([]string, error) {
 	return dirs, nil
 }
 
-func tidyModule(dir string, paths map[string]string, check bool) error {
+// newestVersions returns, for every dependency of any module, the highest version that one of them requires; all of them
+// will require that.
+func newestVersions(dirs []string) (map[string]string, error) {
+	newest := map[string]string{}
+	for _, dir := range dirs {
+		data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err != nil {
+			return nil, err
+		}
+		f, err := modfile.Parse(dir, data, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range f.Require {
+			if semver.Compare(r.Mod.Version, newest[r.Mod.Path]) > 0 {
+				newest[r.Mod.Path] = r.Mod.Version
+			}
+		}
+	}
+	return newest, nil
+}
+
+func tidyModule(dir string, paths, newest map[string]string, check bool) error {
 	name := filepath.Join(dir, "go.mod")
 	before, err := os.ReadFile(name)
 	if err != nil {
@@ -91,6 +119,11 @@ func tidyModule(dir string, paths map[string]string, check bool) error {
 			continue
 		}
 		if err := f.AddReplace(path, "", abs, ""); err != nil {
+			return err
+		}
+	}
+	for _, r := range f.Require {
+		if err := f.AddRequire(r.Mod.Path, newest[r.Mod.Path]); err != nil {
 			return err
 		}
 	}

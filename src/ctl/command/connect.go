@@ -3,21 +3,16 @@ package command
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"google.golang.org/grpc/grpclog"
 
 	"quoin.dev/client"
 	"quoin.dev/ctl/printer"
 )
-
-// debugVerbosity makes gRPC log the state changes of its connections.
-const debugVerbosity = 4
 
 // setup reads the environment and makes the printer; every command that talks to a member calls it first.
 func (a *app) setup(cmd *cobra.Command, valueOnly bool) (printer.Printer, error) {
@@ -26,7 +21,9 @@ func (a *app) setup(cmd *cobra.Command, valueOnly bool) (printer.Printer, error)
 	}
 	if a.flags.debug {
 		a.dumpEnv(cmd)
-		grpclog.SetLoggerV2(grpclog.NewLoggerV2WithVerbosity(a.Stderr, io.Discard, io.Discard, debugVerbosity))
+		if a.LogConnections != nil {
+			a.LogConnections(a.Stderr)
+		}
 	}
 	out, err := printer.New(a.flags.writeOut, a.Stdout,
 		printer.Options{Hex: a.flags.hex, ValueOnly: valueOnly, Err: a.Stderr})

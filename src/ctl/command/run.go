@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/grpclog"
 )
 
 // Process is what a command line sees of the world around it, so that tests can be that world.
@@ -23,6 +22,10 @@ type Process struct {
 
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+
+	// LogConnections makes gRPC log what its connections do, for --debug; nil leaves them silent. The log of gRPC
+	// belongs to the whole process, so the program decides about it.
+	LogConnections func(w io.Writer)
 
 	// Pause waits before a command does something that the operator may want to interrupt; nil means time.Sleep.
 	Pause func(time.Duration)
@@ -40,9 +43,6 @@ func Run(ctx context.Context, p Process) int {
 	if p.Pause == nil {
 		p.Pause = time.Sleep
 	}
-	// What gRPC has to say about its connections is for --debug only.
-	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
-
 	a := &app{Process: p, ctx: ctx}
 	root := a.rootCommand()
 	root.SetArgs(p.Args)

@@ -44,7 +44,6 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + grpcOverheadBytes),
 		grpc.MaxSendMsgSize(1<<31 - 1),
 		grpc.MaxConcurrentStreams(o.MaxConcurrentStreams),
-		grpc.SharedWriteBuffer(true),
 		grpc.WriteBufferSize(writeBufferBytes),
 		grpc.ReadBufferSize(readBufferBytes),
 		grpc.NumStreamWorkers(streamWorkers),

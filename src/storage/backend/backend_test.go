@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onsi/gomega"
 	"go.etcd.io/raft/v3/raftpb"
 )
 
@@ -33,16 +34,6 @@ func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting: %s", what)
-		}
-		time.Sleep(time.Millisecond) // polls a condition
 	}
 }
 
@@ -205,12 +196,18 @@ func tableAgainstModel(t *testing.T, r *rand.Rand) {
 // TestUncommittedIsNotWritten guards etcd#13766 and etcd#14685: data and consistent index are never apart.
 func TestUncommittedIsNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
-	b := open(t, Options{Path: path})
+	b := open(t, Options{Path: path, BatchInterval: time.Hour})
 	cs := &raftpb.ConfState{Voters: []uint64{7, 9}, AutoLeave: new(false)}
 	b.Put(Lease, []byte("a"), []byte("1"))
 	b.Commit(Applied{Index: 5, Term: 2, ConfState: cs})
 	b.Put(Lease, []byte("b"), []byte("2"))
+	if index, _ := b.Durable(); index != 0 {
+		t.Fatalf("durable up to %d before any flush", index)
+	}
 	check(t, b.Flush())
+	if index, _ := b.Durable(); index != 5 {
+		t.Fatalf("durable up to %d", index)
+	}
 	copied := filepath.Join(t.TempDir(), "copy")
 	data, err := os.ReadFile(path)
 	check(t, err)
@@ -265,7 +262,7 @@ func TestStalledDisk(t *testing.T) {
 			b.Commit(Applied{Index: uint64(i), Term: 1})
 		}
 	}()
-	eventually(t, "the table fills", func() bool { return written.Load() >= 16 })
+	gomega.NewWithT(t).Eventually(written.Load, 10*time.Second, time.Millisecond).Should(gomega.BeNumerically(">=", 16))
 	v := b.View()
 	if _, _, ok := v.GetRevision(Revision{Main: 10}); !ok {
 		t.Fatal("a row is invisible while its flush is stalled")
@@ -496,4 +493,33 @@ func BenchmarkViewGet(b *testing.B) {
 		}
 		v.Close()
 	}
+}
+
+func BenchmarkOpenMillion(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "db")
+	be := open(b, Options{Path: path})
+	for i := int64(1); i <= 1_000_000; i++ {
+		be.PutRevision(Revision{Main: i}, false, make([]byte, 256))
+		if i%1000 == 0 {
+			be.Commit(Applied{Index: uint64(i), Term: 1})
+		}
+	}
+	check(b, be.Close())
+	b.Run("open", func(b *testing.B) {
+		for b.Loop() {
+			be, err := Open(Options{Path: path})
+			check(b, err)
+			check(b, be.Abandon())
+		}
+	})
+	b.Run("verify", func(b *testing.B) {
+		f, err := os.Open(path)
+		check(b, err)
+		defer f.Close()
+		info, err := f.Stat()
+		check(b, err)
+		for b.Loop() {
+			check(b, verify(f, info.Size()))
+		}
+	})
 }

@@ -98,6 +98,13 @@ func (b *Backend) Applied() (index, term uint64) {
 	return b.applied.Index, b.applied.Term
 }
 
+// Durable is the index and term that the file covers: entries up to there are not needed from the WAL any more.
+func (b *Backend) Durable() (index, term uint64) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.flushedA.Index, b.flushedA.Term
+}
+
 // DeleteLater removes rows once everything written so far is in the file. Views may or may not show the rows until
 // then: it is for rows that nothing refers to any more. In the Key bucket a 17-byte key removes a tombstone as well.
 func (b *Backend) DeleteLater(bucket Bucket, keys ...[]byte) {

@@ -29,9 +29,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // that was taken before the compaction deleted anything, as long as it is kept. Errors: ErrCompacted, ErrFutureRevision.
 func (s *Store) HashKV(rev int64) (HashKV, error) {
 	for {
-		if h, ok, err := s.compact.hashOf(rev); ok || err != nil {
-			h.Revision = s.current.Load()
-			return h, err
+		if rev > 0 {
+			if h, ok, err := s.compact.hashOf(rev); ok || err != nil {
+				h.Revision = s.current.Load()
+				return h, err
+			}
 		}
 		s.mu.RLock()
 		current, compacted := s.current.Load(), s.compacted.Load()

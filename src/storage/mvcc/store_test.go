@@ -35,7 +35,7 @@ func TestCrashWhileCompacting(t *testing.T) {
 	del(s, "a")
 	del(s, "b")
 	put(s, "c", "x")
-	head := del(s, "c") // the newest rows are those that compaction removes
+	head := del(s, "c")
 	done, err := s.Compact(head - 1)
 	check(t, err)
 	b.Commit(backend.Applied{Index: 1, Term: 1})

@@ -144,6 +144,10 @@ func (m *model) rangeOf(key, end []byte, current int64, o RangeOptions) (info Ra
 		return (o.MaxModRevision > 0 && r.main > o.MaxModRevision) || (o.MinModRevision > 0 && r.main < o.MinModRevision) ||
 			(o.MaxCreateRevision > 0 && r.create > o.MaxCreateRevision) || (o.MinCreateRevision > 0 && r.create < o.MinCreateRevision)
 	})
+	filtered := o.MinModRevision+o.MaxModRevision+o.MinCreateRevision+o.MaxCreateRevision > 0
+	if o.Order == None && !filtered && o.Limit > 0 && int64(len(rows)) > o.Limit {
+		rows = rows[:o.Limit+1] // only with an order, or a filter, does etcd look at more
+	}
 	slices.SortStableFunc(rows, func(a, b modelRow) int {
 		if o.Order == Descend {
 			a, b = b, a
@@ -375,11 +379,10 @@ func (w *twin) hash() {
 			w.t.Fatalf("hash at %d: %v", rev, err)
 		}
 		return
-	case at < w.m.compacted:
-		if !errors.Is(err, ErrCompacted) {
-			w.t.Fatalf("hash at %d: %v", rev, err)
-		}
-		return
+	case at < w.m.compacted && errors.Is(err, ErrCompacted):
+		return // of two compactions in quick succession only the second takes its hash
+	case at < w.m.compacted && w.m.stored[at] == HashKV{}:
+		w.t.Fatalf("hash at %d: %+v %v, want %v", rev, got, err, ErrCompacted)
 	}
 	check(w.t, err)
 	want := w.m.hash(at)
