@@ -22,6 +22,7 @@ require (
 	quoin.dev/api v0.1.0
 	quoin.dev/client v0.1.0
 	quoin.dev/pkg v0.1.0
+	quoin.dev/storage v0.1.0
 )
 
 require (
@@ -31,7 +32,8 @@ require (
 	github.com/go-task/slim-sprig/v3 v3.0.0 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/google/pprof v0.0.0-20260402051712-545e8a4df936 // indirect
-	go.uber.org/multierr v1.10.0 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
+	go.uber.org/multierr v1.11.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/sys v0.49.0 // indirect

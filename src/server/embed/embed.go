@@ -15,14 +15,14 @@ import (
 
 	"quoin.dev/server/config"
 	"quoin.dev/server/member"
+	"quoin.dev/server/peer"
 	"quoin.dev/server/rpc"
 )
 
-// Timeouts of the HTTP servers, and of requests that are open when the member stops.
+// Timeouts of the client port, and of requests that are open when the member stops.
 const (
-	headerTimeout   = 5 * time.Second
-	peerReadTimeout = 5 * time.Minute
-	stopTimeout     = 500 * time.Millisecond
+	headerTimeout = 5 * time.Second
+	stopTimeout   = 500 * time.Millisecond
 	// readyTimeout is after how long a member that has no quorum serves what it can without one.
 	readyTimeout = 5 * time.Second
 )
@@ -116,19 +116,15 @@ func (s *Server) fail(err error) {
 // servePeers answers other members; until this one runs, by saying so. Founders that start together ask each other, and
 // one that did not answer at all would hold the others up.
 func (s *Server) servePeers() {
-	s.peer = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			handler := s.peerHandler.Load()
-			if handler == nil {
-				http.Error(w, "this member is starting", http.StatusServiceUnavailable)
-				return
-			}
-			(*handler).ServeHTTP(w, r)
-		}),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       peerReadTimeout,
-		ErrorLog:          zap.NewStdLog(s.logger),
-	}
+	s.peer = peer.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler := s.peerHandler.Load()
+		if handler == nil {
+			http.Error(w, "this member is starting", http.StatusServiceUnavailable)
+			return
+		}
+		(*handler).ServeHTTP(w, r)
+	}))
+	s.peer.ErrorLog = zap.NewStdLog(s.logger)
 	for _, l := range s.peers {
 		s.logger.Info("serving peer traffic", zap.Stringer("address", l.Addr()))
 		s.serve(l, s.peer.Serve)

@@ -32,7 +32,8 @@ func (a *machine) install(snapshot *raftpb.Snapshot) error {
 	defer m.stateMu.Unlock()
 
 	m.state.KV.Close()
-	if err := m.backend.Close(); err != nil {
+	// What the old database has not written yet is of no use any more.
+	if err := m.backend.Abandon(); err != nil {
 		return err
 	}
 	index := snapshot.GetMetadata().GetIndex()

@@ -51,6 +51,9 @@ func (b *Backend) PutRevision(r Revision, tombstone bool, value []byte) {
 // Commit closes the batch of all changes since the previous Commit: they will be in the file together, and together
 // with a. It waits while more than PendingBytes are not in the file yet, and not for anything else.
 func (b *Backend) Commit(a Applied) {
+	if b.o.ReadOnly {
+		panic("backend: opened read-only, found a Commit: this is a fault of the caller")
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if a.Index != 0 {

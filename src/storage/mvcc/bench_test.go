@@ -59,6 +59,19 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
+func BenchmarkGetParallel(b *testing.B) {
+	const keys = 100_000
+	s := filled(b, keys, 256)
+	b.RunParallel(func(p *testing.PB) {
+		for i := 0; p.Next(); i += 31 {
+			if info, err := s.Range(context.Background(), benchKey(i, keys), nil, RangeOptions{}, func([]byte) error { return nil }); err != nil || info.Kvs != 1 {
+				b.Error(info, err)
+				return
+			}
+		}
+	})
+}
+
 func BenchmarkRange10k(b *testing.B) {
 	s := filled(b, 10_000, 1024)
 	buf := make([]byte, 0, 16<<20)

@@ -332,6 +332,9 @@ func (r *ranger) put(e *entry) error {
 		if e.leased {
 			kv.lease = LeaseID(r.row(e))
 		}
+		if r.txn != nil {
+			r.scratch = nil // what a transaction emits stays valid until its end
+		}
 		r.scratch = kv.appendTo(r.scratch[:0])
 		raw = r.scratch
 	}

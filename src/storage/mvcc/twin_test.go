@@ -190,6 +190,7 @@ type twin struct {
 	index     uint64
 	committed map[uint64]*model // the model after each commit
 	pending   []<-chan struct{} // compactions
+	inTxn     bool
 }
 
 func (w *twin) open() {
@@ -255,10 +256,18 @@ func (w *twin) compare(do ranging, current int64) {
 	key := w.key()
 	end, o := w.end(key), w.options(current)
 	var got []string
+	var raws [][]byte
 	info, err := do(context.Background(), key, end, o, func(kv []byte) error {
-		got = append(got, string(kv))
+		got, raws = append(got, string(kv)), append(raws, kv)
 		return nil
 	})
+	if w.inTxn {
+		for i, raw := range raws {
+			if string(raw) != got[i] {
+				w.t.Fatalf("what a transaction emitted changed from %q to %q", got[i], raw)
+			}
+		}
+	}
 	wantInfo, want, wantErr := w.m.rangeOf(key, end, current, o)
 	if info != wantInfo || !errors.Is(err, wantErr) || !slices.Equal(got, want) {
 		w.t.Fatalf("range [%q,%q) %+v:\n got %+v %v %q\nwant %+v %v %q", key, end, o, info, err, got, wantInfo, wantErr, want)
@@ -292,7 +301,9 @@ func (w *twin) txn() {
 			}
 			sub += n
 		case 3:
+			w.inTxn = true
 			w.compare(txn.Range, current())
+			w.inTxn = false
 		case 4:
 			key := w.key()
 			e, ok := txn.Get(key)
