@@ -20,6 +20,9 @@ func Build(program string) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if err := os.Chmod(dir, 0o755); err != nil { // a test may run the binary as another user
+			return "", err
+		}
 		builds.dir, builds.paths = dir, map[string]string{}
 	}
 	binary := filepath.Join(builds.dir, path.Base(program))

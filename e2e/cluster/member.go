@@ -18,6 +18,10 @@ type Member struct {
 	Name, Dir, ClientURL, PeerURL, LogFile string
 	// Env, if set, replaces all flags: the member is configured by variables alone.
 	Env []string
+	// Token, if set, is the token of the initial cluster.
+	Token string
+	// UserID, if not 0, is the user that the process runs as.
+	UserID uint32
 
 	binary, initial string
 	flags           []string
@@ -28,12 +32,16 @@ type Member struct {
 
 // Args are the flags that the member is started with.
 func (m *Member) Args() []string {
-	return append([]string{
+	args := []string{
 		"--name=" + m.Name, "--data-dir=" + m.Dir,
 		"--listen-client-urls=" + m.ClientURL, "--advertise-client-urls=" + m.ClientURL,
 		"--listen-peer-urls=" + m.PeerURL, "--initial-advertise-peer-urls=" + m.PeerURL,
 		"--initial-cluster=" + m.initial,
-	}, m.flags...)
+	}
+	if m.Token != "" {
+		args = append(args, "--initial-cluster-token="+m.Token)
+	}
+	return append(args, m.flags...)
 }
 
 // Launch starts the process and returns at once.
@@ -53,6 +61,9 @@ func (m *Member) Launch() error {
 	if m.Env != nil {
 		m.cmd = exec.Command(m.binary)
 		m.cmd.Env = append(os.Environ(), m.Env...)
+	}
+	if m.UserID != 0 {
+		m.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: m.UserID, Gid: m.UserID}}
 	}
 	m.cmd.Stdout, m.cmd.Stderr = log, log
 	if err := m.cmd.Start(); err != nil {

@@ -43,13 +43,13 @@ func (m *Member) ServeVersion(w http.ResponseWriter, r *http.Request) {
 
 // serveHashKV lets another member compare its keys with ours at one revision.
 func (m *Member) serveHashKV(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Etcd-Cluster-ID", membership.FormatID(m.clusterID))
+	w.Header().Set(membership.ClusterIDHeader, membership.FormatID(m.clusterID))
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	if theirs := r.Header.Get("X-Etcd-Cluster-ID"); theirs != "" && theirs != membership.FormatID(m.clusterID) {
+	if theirs := r.Header.Get(membership.ClusterIDHeader); theirs != "" && theirs != membership.FormatID(m.clusterID) {
 		http.Error(w, "cluster ID mismatch", http.StatusPreconditionFailed)
 		return
 	}

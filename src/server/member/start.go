@@ -66,11 +66,10 @@ func (m *Member) start() error {
 		Logger:       m.logger,
 		OnRemoved:    m.leave,
 	})
-	m.connectAll()
 	consistent, _ := m.backend.Applied()
 	m.snapshots.last.Store(b.snapshotIndex)
 	m.applied.advance(b.snapshotIndex)
-	if m.node, err = raftnode.Start(raftnode.Config{
+	if m.node, err = raftnode.New(raftnode.Config{
 		ID:            m.id,
 		TickInterval:  m.cfg.Raft.HeartbeatInterval,
 		ElectionTicks: m.cfg.Raft.ElectionTicks(),
@@ -91,6 +90,8 @@ func (m *Member) start() error {
 		m.transport.Stop()
 		return err
 	}
+	m.connectAll() // from here on others may be heard
+	m.node.Run()
 	m.loops.Go(func() { m.reads.run(m.stopping, m.cfg.RequestTimeout()) })
 	m.loops.Go(m.sweepWaits)
 	m.loops.Go(m.publish)
@@ -102,21 +103,34 @@ func (m *Member) start() error {
 
 // openStorage opens or makes everything on disk and in memory that the member starts from.
 func (m *Member) openStorage() (*boot, error) {
-	if err := vfs.MkdirAll(vfs.OS(), m.cfg.SnapDir(), dirMode); err != nil {
-		return nil, fmt.Errorf("member: make the data directory: %w", err)
+	if wal.Exists(m.cfg.WALPath(), m.walOptions().FS) {
+		if err := m.openDirectory(); err != nil {
+			return nil, err
+		}
+		return m.openExisting()
 	}
-	if err := checkWritable(m.cfg.MemberDir()); err != nil {
-		return nil, err
-	}
-	snaps, err := snap.Open(m.cfg.SnapDir(), snap.Options{Logger: m.logger})
+	// Flags that do not fit leave no directory behind.
+	identity, founders, err := m.introduce()
 	if err != nil {
 		return nil, err
 	}
-	m.snaps = snaps
-	if wal.Exists(m.cfg.WALPath(), m.walOptions().FS) {
-		return m.openExisting()
+	if err := m.openDirectory(); err != nil {
+		return nil, err
 	}
-	return m.createNew()
+	return &boot{founders: founders}, m.createNew(identity)
+}
+
+// openDirectory makes the directories that are missing.
+func (m *Member) openDirectory() error {
+	if err := vfs.MkdirAll(vfs.OS(), m.cfg.SnapDir(), dirMode); err != nil {
+		return fmt.Errorf("member: make the data directory: %w", err)
+	}
+	if err := checkWritable(m.cfg.MemberDir()); err != nil {
+		return err
+	}
+	snaps, err := snap.Open(m.cfg.SnapDir(), snap.Options{Logger: m.logger})
+	m.snaps = snaps
+	return err
 }
 
 // dirMode is the mode of directories: what a store holds is its operator's alone.

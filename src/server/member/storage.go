@@ -16,6 +16,7 @@ import (
 
 	"quoin.dev/server/alarm"
 	"quoin.dev/server/apply"
+	"quoin.dev/server/bootstrap"
 	"quoin.dev/server/config"
 	"quoin.dev/server/lease"
 	"quoin.dev/server/membership"
@@ -121,6 +122,9 @@ func (m *Member) openExisting() (*boot, error) {
 	if err := m.identify(contents.Metadata); err != nil {
 		return nil, err
 	}
+	if err := m.checkCluster(); err != nil {
+		return nil, err
+	}
 	if err := m.fillLog(snapshot, contents); err != nil {
 		return nil, err
 	}
@@ -205,30 +209,24 @@ func (m *Member) fillLog(snapshot *raftpb.Snapshot, contents *wal.Contents) erro
 }
 
 // createNew makes the data directory of a member that has none.
-func (m *Member) createNew() (*boot, error) {
+func (m *Member) createNew(identity bootstrap.Identity) error {
 	if consistent, err := consistentIndex(m.dbPath()); err != nil || consistent > 0 {
 		if err == nil {
 			err = fmt.Errorf("member: there is a database %s, up to log index %d, but no write-ahead log in %s: "+
 				"give the --wal-dir that belongs to it, or restore this member from a snapshot", m.dbPath(), consistent, m.cfg.WALPath())
 		}
-		return nil, err
-	}
-	identity, founders, err := m.introduce()
-	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := m.openState(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := m.meet(identity); err != nil {
-		return nil, err
+		return err
 	}
 	metadata, err := (&pb.Metadata{NodeID: new(m.id), ClusterID: new(m.clusterID)}).MarshalVT()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if m.wal, err = wal.Create(m.cfg.WALPath(), metadata, m.walOptions()); err != nil {
-		return nil, err
-	}
-	return &boot{founders: founders}, nil
+	m.wal, err = wal.Create(m.cfg.WALPath(), metadata, m.walOptions())
+	return err
 }

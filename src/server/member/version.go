@@ -112,16 +112,21 @@ func (m *Member) lowestVersion(ctx context.Context) *semver.Version {
 	return nil
 }
 
+// getFromPeer asks another member, at one of its peer URLs, for a path.
+func (m *Member) getFromPeer(ctx context.Context, url, path string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return m.peerClient.Do(request)
+}
+
 // askVersion returns the server version of another member, nil if none of its URLs answers.
 func (m *Member) askVersion(ctx context.Context, member membership.Member) *semver.Version {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	for _, url := range member.PeerURLs {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/version", nil)
-		if err != nil {
-			continue
-		}
-		response, err := m.peerClient.Do(request)
+		response, err := m.getFromPeer(ctx, url, "/version")
 		if err != nil {
 			continue
 		}

@@ -75,12 +75,17 @@ func (n *Node) persist(work []appendWork) error {
 		if err := n.cfg.Storage.Append(w.message.GetEntries()); err != nil {
 			return fmt.Errorf("raftnode: append to the log in memory: %w", err)
 		}
+		// A snapshot is installed only now that the hard state which commits it is durable: a start would not trust its
+		// mark before, and find a database ahead of the log. The entries that follow come later, since raft hands them
+		// out only after it saw the answer to this append.
+		if w.message.GetSnapshot() != nil {
+			n.applies.push(applyWork{snapshot: w.message.GetSnapshot()})
+		}
 	}
 	return nil
 }
 
-// persistSnapshot records a received snapshot and queues its installation ahead of the entries that follow it: raft
-// hands those out only after it saw the answer to this append.
+// persistSnapshot records a received snapshot.
 func (n *Node) persistSnapshot(snapshot *raftpb.Snapshot) error {
 	if err := n.cfg.WAL.Sync(); err != nil {
 		return fmt.Errorf("raftnode: sync the write-ahead log before a snapshot: %w", err)
@@ -91,7 +96,6 @@ func (n *Node) persistSnapshot(snapshot *raftpb.Snapshot) error {
 	if err := n.cfg.Storage.ApplySnapshot(snapshot); err != nil {
 		return fmt.Errorf("raftnode: put snapshot at index %d in memory: %w", snapshot.GetMetadata().GetIndex(), err)
 	}
-	n.applies.push(applyWork{snapshot: snapshot})
 	return nil
 }
 

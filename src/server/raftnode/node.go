@@ -107,8 +107,9 @@ type Node struct {
 	lastState            *raftpb.HardState // of the appender alone
 }
 
-// Start runs a node. It returns an error when the log cannot be the log of this member.
-func Start(cfg Config) (*Node, error) {
+// New returns a node that does nothing until Run, so that what it calls back can hold it by then. It returns an error when
+// the log cannot be the log of this member.
+func New(cfg Config) (*Node, error) {
 	raw, err := raft.NewRawNode(&raft.Config{
 		ID:                        cfg.ID,
 		ElectionTick:              cfg.ElectionTicks,
@@ -137,11 +138,15 @@ func Start(cfg Config) (*Node, error) {
 	n.inbox.wake = make(chan struct{}, 1)
 	n.appends.init()
 	n.applies.init()
+	return n, nil
+}
+
+// Run starts the goroutines of the node.
+func (n *Node) Run() {
 	n.publishStatus()
 	n.done.Go(n.runCore)
 	n.done.Go(n.runAppender)
 	n.done.Go(n.runApplier)
-	return n, nil
 }
 
 // Stop ends the node and waits for its goroutines; entries that were not yet synced may be lost, as after a crash.

@@ -117,7 +117,7 @@ func newGroup(t *testing.T, size int, prepare func(*disk)) *group {
 			prepare(d)
 		}
 		g.disks[p.ID], g.logs[p.ID] = d, &log{disk: d}
-		n, err := Start(Config{
+		n, err := New(Config{
 			ID: p.ID, TickInterval: 10 * time.Millisecond, ElectionTicks: 10, PreVote: true,
 			Storage: raft.NewMemoryStorage(), Bootstrap: peers, WAL: d,
 			Machine:       confLog{g.logs[p.ID], func() *Node { <-ready; return g.nodes[p.ID] }},
@@ -135,6 +135,9 @@ func newGroup(t *testing.T, size int, prepare func(*disk)) *group {
 		g.nodes[p.ID] = n
 	}
 	close(ready)
+	for _, n := range g.nodes {
+		n.Run()
+	}
 	t.Cleanup(func() {
 		for _, d := range g.disks {
 			if d.gate != nil {
