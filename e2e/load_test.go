@@ -71,14 +71,14 @@ func (l *load) verify(ctx context.Context, c *client.Client) {
 		key := string(kv.Key)
 		Expect(kv.Version).To(Equal(int64(1)), "%s was written more than once", key)
 		Expect(string(kv.Value)).To(Equal(key))
-		Expect(revisions).NotTo(HaveKey(kv.ModRevision), "two writes share a revision")
+		Expect(revisions[kv.ModRevision]).To(BeEmpty(), "two writes share a revision")
 		revisions[kv.ModRevision] = key
 		found[key] = kv.ModRevision
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, revision := range l.acked {
-		Expect(found).To(HaveKeyWithValue(key, revision), "an acknowledged write is missing or moved")
+		Expect(found[key]).To(Equal(revision), "the acknowledged write of %s is missing or moved", key)
 	}
 	Expect(len(found)).To(BeNumerically("<=", len(l.acked)+l.unknown))
 }

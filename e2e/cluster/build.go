@@ -26,13 +26,21 @@ func Build(program string) (string, error) {
 		builds.dir, builds.paths = dir, map[string]string{}
 	}
 	binary := filepath.Join(builds.dir, path.Base(program))
-	cmd := exec.Command("go", "build", "-o", binary, program)
+	args := []string{"build", "-o", binary}
+	if os.Getenv(raceVariable) != "" {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, program)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", program, err, out)
 	}
 	builds.paths[program] = binary
 	return binary, nil
 }
+
+// raceVariable, when set, makes Build look for data races: the programs are slower then, and log what they find.
+// CONTRIBUTING.md says how to use it.
+const raceVariable = "QUOIN_E2E_RACE"
 
 // RemoveBuilds removes what Build made; a suite calls it at its end.
 func RemoveBuilds() {

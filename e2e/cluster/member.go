@@ -20,6 +20,8 @@ type Member struct {
 	Env []string
 	// Token, if set, is the token of the initial cluster.
 	Token string
+	// State, if set, is that of the initial cluster: new or existing.
+	State string
 	// UserID, if not 0, is the user that the process runs as.
 	UserID uint32
 
@@ -40,6 +42,9 @@ func (m *Member) Args() []string {
 	}
 	if m.Token != "" {
 		args = append(args, "--initial-cluster-token="+m.Token)
+	}
+	if m.State != "" {
+		args = append(args, "--initial-cluster-state="+m.State)
 	}
 	return append(args, m.flags...)
 }
@@ -133,6 +138,12 @@ func (m *Member) Kill() error { return m.end(syscall.SIGKILL) }
 
 // Stop asks the process to end (SIGTERM) and waits for it.
 func (m *Member) Stop() error { return m.end(syscall.SIGTERM) }
+
+// Pause stops the process where it is (SIGSTOP): to the others it looks like one that hangs. Resume lets it go on.
+func (m *Member) Pause() error { return m.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (m *Member) Resume() error { return m.cmd.Process.Signal(syscall.SIGCONT) }
 
 func (m *Member) end(s syscall.Signal) error {
 	if !m.Running() {

@@ -86,7 +86,11 @@ func (p *program) build(name string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(cache, "quoin-interop", name)
-	cmd := exec.Command("go", "build", "-o", path, p.pkg)
+	args := []string{"build", "-o", path}
+	if p.ours && os.Getenv("QUOIN_E2E_RACE") != "" {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, p.pkg)...)
 	cmd.Dir = filepath.Join(root, p.dir)
 	cmd.Env = withoutVariable(os.Environ(), "GOWORK")
 	if !p.ours {

@@ -11,12 +11,13 @@ const (
 	// it, and /version reports it as etcdserver.
 	API = "3.7.3"
 
-	// Product is the version of quoin itself. It says nothing about compatibility on the wire.
-	Product = "0.1.0"
-
 	// MinCluster is the oldest cluster version that a member of this code can join.
 	MinCluster = "3.0.0"
 )
+
+// Product is the version of quoin itself. It says nothing about compatibility on the wire. A release sets it by the
+// linker; what stands here is the version under development, kept by `go run ./tools/release modules update-versions`.
+var Product = "0.1.0"
 
 // GitSHA is the commit of the build, set by the linker; empty in a plain `go build`.
 var GitSHA string

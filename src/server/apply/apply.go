@@ -62,8 +62,7 @@ func (s *State) Apply(r *pb.InternalRaftRequest, wanted bool) Result {
 	case r.Range != nil:
 		return result(s.rangeInLog(r.Range, wanted))
 	case r.Compaction != nil:
-		done, err := s.KV.Compact(r.Compaction.Revision)
-		return Result{Response: s.header(&pb.CompactionResponse{Header: &pb.ResponseHeader{}}), Err: err, Physical: done}
+		return s.compact(r.Compaction)
 	case r.LeaseGrant != nil:
 		return result(s.leaseGrant(r.LeaseGrant))
 	case r.LeaseRevoke != nil:
@@ -118,10 +117,12 @@ func (s *State) refuse(r *pb.InternalRaftRequest) error {
 	return nil
 }
 
-// header fills the revision of a response that carries the store's.
-func (s *State) header(r *pb.CompactionResponse) *pb.CompactionResponse {
-	r.Header.Revision = s.KV.Revision()
-	return r
+func (s *State) compact(r *pb.CompactionRequest) Result {
+	done, err := s.KV.Compact(r.Revision)
+	if err != nil {
+		return Result{Err: err}
+	}
+	return Result{Response: &pb.CompactionResponse{Header: &pb.ResponseHeader{Revision: s.KV.Revision()}}, Physical: done}
 }
 
 func (s *State) alarm(r *pb.AlarmRequest) *pb.AlarmResponse {

@@ -88,7 +88,8 @@ func Found(ctx context.Context, o Options) (Identity, error) {
 	return Identity{MemberID: own.ID, ClusterID: membership.ClusterID(membership.IDs(members)), Members: members}, nil
 }
 
-// Join finds the identity that a running cluster gave to this member when it was added.
+// Join finds the identity that a running cluster gave to this member when it was added. It refuses when this member has
+// served before.
 func Join(ctx context.Context, o Options) (Identity, error) {
 	founders, err := o.founders(ctx)
 	if err != nil {
@@ -104,6 +105,10 @@ func Join(ctx context.Context, o Options) (Identity, error) {
 			membership.FormatID(running.clusterID), founders, err)
 	}
 	own := byName[o.Name]
+	if len(own.ClientURLs) > 0 {
+		// The leader relies on what this member has acknowledged, and a vote without that log could undo it (etcd#21178).
+		return Identity{}, &AlreadyBootstrappedError{own.ID}
+	}
 	learners := 0
 	for _, m := range running.members {
 		if m.IsLearner {

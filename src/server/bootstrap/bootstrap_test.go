@@ -157,6 +157,8 @@ func TestJoin(t *testing.T) {
 	}{
 		{"good", func(*bootstrap.Options) {}, ""},
 		{"as a learner", func(*bootstrap.Options) { r.members[2].IsLearner = true }, ""},
+		// etcd#21178, etcd#10817
+		{"served before", func(*bootstrap.Options) { r.members[2].ClientURLs = []string{"http://c"} }, "member 33 has already been bootstrapped; if its data is lost, remove it"},
 		{"too many learners", func(*bootstrap.Options) { r.members[1].IsLearner, r.members[2].IsLearner = true, true }, "membership: too many learner members in cluster"},
 		{"not added yet", func(*bootstrap.Options) { r.members = r.members[:2] }, "member count is unequal"},
 		{"added with another URL", func(*bootstrap.Options) { r.members[2].PeerURLs = []string{"http://127.0.0.1:9"} }, "PeerURLs: no match found"},

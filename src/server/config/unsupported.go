@@ -49,9 +49,6 @@ func (c *Config) noteOddSettings() {
 			"max-request-bytes", strconv.FormatUint(uint64(c.Limits.MaxRequestBytes), 10),
 			"recommended-request-bytes", strconv.Itoa(recommendedMaxRequestBytes))
 	}
-	if c.Storage.UnsafeNoFsync {
-		c.warn("--unsafe-no-fsync is on: acknowledged writes are lost when the machine fails")
-	}
 	if cost := c.Security.BcryptCost; cost < 4 || cost > 31 {
 		c.warn("use default bcrypt cost instead of the invalid given cost", "given-cost", strconv.FormatUint(uint64(cost), 10), "default-cost", "10")
 		c.Security.BcryptCost = 10
@@ -60,6 +57,10 @@ func (c *Config) noteOddSettings() {
 		asked bool
 		flag  string
 	}{
+		{c.Storage.UnsafeNoFsync, "unsafe-no-fsync"},
+		{c.Storage.QuotaBytes > 0, "quota-backend-bytes"},
+		{len(c.ListenClientHTTPURLs) > 0, "listen-client-http-urls"},
+		{len(c.ListenMetricsURLs) > 0, "listen-metrics-urls"},
 		{c.Tracing.Enabled, "enable-distributed-tracing"},
 		{c.MemoryMlock, "memory-mlock"},
 		{c.Storage.DefragThresholdMiB > 0, "bootstrap-defrag-threshold-megabytes"},

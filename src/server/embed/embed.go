@@ -31,12 +31,13 @@ const (
 type Server struct {
 	Member *member.Member
 
-	cfg     *config.Config
-	logger  *zap.Logger
-	grpc    *grpc.Server
-	peers   []net.Listener
-	clients []net.Listener
-	peer    *http.Server
+	cfg       *config.Config
+	logger    *zap.Logger
+	grpc      *grpc.Server
+	peers     []net.Listener
+	clients   []net.Listener
+	splitters []*splitter // one per client listener, once clients are served
+	peer      *http.Server
 	// peerHandler is nil until the member runs.
 	peerHandler atomic.Pointer[http.Handler]
 	client      *http.Server
@@ -46,17 +47,27 @@ type Server struct {
 	stopOnce sync.Once
 	stopping chan struct{}
 	serving  chan struct{}
+	// clientLoop is closed once serveClients has ended: from then on it is settled whether clients were ever served.
+	clientLoop chan struct{}
 }
+
+// ClientAddrs are the addresses on which clients are served, in the order of the settings; ports that the settings left
+// open are known here.
+func (s *Server) ClientAddrs() []net.Addr { return addrs(s.clients) }
+
+// PeerAddrs are the addresses on which other members are served.
+func (s *Server) PeerAddrs() []net.Addr { return addrs(s.peers) }
 
 // Start brings a member up. It returns when the member runs; Serving tells when clients are served. After an error
 // nothing is left running.
 func Start(cfg *config.Config, logger *zap.Logger) (*Server, error) {
 	s := &Server{
-		cfg:      cfg,
-		logger:   logger,
-		failed:   make(chan error, 1),
-		stopping: make(chan struct{}),
-		serving:  make(chan struct{}),
+		cfg:        cfg,
+		logger:     logger,
+		failed:     make(chan error, 1),
+		stopping:   make(chan struct{}),
+		serving:    make(chan struct{}),
+		clientLoop: make(chan struct{}),
 	}
 	if err := s.start(); err != nil {
 		if s.peer != nil {
@@ -134,6 +145,7 @@ func (s *Server) servePeers() {
 // serveClients answers clients as soon as the member takes part in its cluster, or has waited long enough for that: a
 // member without a quorum still answers what it can by itself.
 func (s *Server) serveClients() {
+	defer close(s.clientLoop)
 	select {
 	case <-s.Member.Ready():
 	case <-time.After(readyTimeout):
@@ -149,7 +161,8 @@ func (s *Server) serveClients() {
 	})
 	s.client = &http.Server{Handler: s.clientHandler(), ReadHeaderTimeout: headerTimeout, ErrorLog: zap.NewStdLog(s.logger)}
 	for _, l := range s.clients {
-		both := split(l)
+		both := split(l, s.logger)
+		s.splitters = append(s.splitters, both)
 		s.serve(both.grpc, s.grpc.Serve)
 		s.serve(both.http, s.client.Serve)
 		s.logger.Info("serving client traffic", zap.Stringer("address", l.Addr()))
@@ -176,10 +189,9 @@ func (s *Server) Stop() {
 	s.stopOnce.Do(func() {
 		close(s.stopping)
 		closeAll(s.clients)
-		select {
-		case <-s.serving:
+		<-s.clientLoop
+		if s.grpc != nil {
 			s.stopClients()
-		default:
 		}
 		s.Member.Stop()
 		_ = s.peer.Close()
@@ -189,6 +201,9 @@ func (s *Server) Stop() {
 }
 
 func (s *Server) stopClients() {
+	for _, both := range s.splitters {
+		_ = both.Close() // its listener is closed already
+	}
 	stopped := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()
@@ -197,6 +212,10 @@ func (s *Server) stopClients() {
 	select {
 	case <-stopped:
 	case <-time.After(stopTimeout):
+		// A client in the middle of its greeting would hold up gRPC until it has waited long enough for the rest.
+		for _, both := range s.splitters {
+			both.grpc.cut()
+		}
 		s.grpc.Stop()
 		<-stopped
 	}

@@ -52,3 +52,11 @@ func closeAll(listeners []net.Listener) {
 		_ = l.Close()
 	}
 }
+
+func addrs(listeners []net.Listener) []net.Addr {
+	list := make([]net.Addr, len(listeners))
+	for i, l := range listeners {
+		list[i] = l.Addr()
+	}
+	return list
+}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"math"
 	"time"
-
-	"quoin.dev/storage/backend"
 )
 
 // ID names a lease. Ids that the server picks are positive; a client may choose a negative one (etcd#14239).
@@ -39,17 +37,6 @@ func (l Lease) Countdown() int64 {
 		return l.RemainingTTL
 	}
 	return l.TTL
-}
-
-// Persister takes rows into the batch that is being applied. *backend.Backend is one.
-type Persister interface {
-	Put(bucket backend.Bucket, key, value []byte)
-	Delete(bucket backend.Bucket, key []byte)
-}
-
-// Rows are the stored rows to load from. *backend.View is one.
-type Rows interface {
-	Scan(bucket backend.Bucket, from, to []byte, fn func(key, value []byte) error) error
 }
 
 // Options are the rules of granting. All members need the same, as each applies them.

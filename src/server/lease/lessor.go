@@ -1,15 +1,13 @@
 package lease
 
 import (
-	"bytes"
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 
 	"quoin.dev/api/leasepb"
-	"quoin.dev/storage/backend"
+	"quoin.dev/storage/schema"
 )
 
 // Lessor is the table of leases. Applying entries changes it, from one goroutine; any may read. It knows no clock:
@@ -19,7 +17,7 @@ import (
 // key again when it rebuilds its index.
 type Lessor struct {
 	options Options
-	rows    Persister
+	rows    schema.Writer // takes rows into the batch that is being applied
 
 	mu     sync.RWMutex // guards leases and the keys in them; held for lookups and copies only
 	leases map[ID]*entry
@@ -31,28 +29,25 @@ type entry struct {
 }
 
 // New returns a table without leases that persists into rows.
-func New(rows Persister, o Options) *Lessor {
+func New(rows schema.Writer, o Options) *Lessor {
 	return &Lessor{options: o, rows: rows, leases: map[ID]*entry{}}
 }
 
 // Load returns the table that the stored rows describe, without keys; it persists further changes into rows.
-func Load(stored Rows, rows Persister, o Options) (*Lessor, error) {
+func Load(stored schema.Reader, rows schema.Writer, o Options) (*Lessor, error) {
 	l := New(rows, o)
-	err := stored.Scan(backend.Lease, nil, nil, func(key, value []byte) error {
-		var row leasepb.Lease
-		if err := row.UnmarshalVT(value); err != nil {
-			return fmt.Errorf("lease: row %x does not decode: %w", key, err)
-		}
-		if !bytes.Equal(rowKey(ID(row.ID)), key) {
-			return fmt.Errorf("lease: row %x holds lease %x", key, uint64(row.ID))
-		}
-		l.leases[ID(row.ID)] = newEntry(Lease{ID(row.ID), row.TTL, row.RemainingTTL})
-		return nil
-	})
+	leases, err := schema.Leases(stored)
 	if err != nil {
 		return nil, err
 	}
+	for _, row := range leases {
+		l.leases[ID(row.ID)] = newEntry(Lease{ID(row.ID), row.TTL, row.RemainingTTL})
+	}
 	return l, nil
+}
+
+func (l *Lessor) persist(e *entry) {
+	schema.PutLease(l.rows, &leasepb.Lease{ID: int64(e.ID), TTL: e.TTL, RemainingTTL: e.RemainingTTL})
 }
 
 func newEntry(lease Lease) *entry { return &entry{Lease: lease, keys: map[string]struct{}{}} }
@@ -86,7 +81,7 @@ func (l *Lessor) Revoke(id ID) ([][]byte, error) {
 		return nil, ErrNotFound
 	}
 	delete(l.leases, id)
-	l.rows.Delete(backend.Lease, rowKey(id))
+	schema.DeleteLease(l.rows, int64(id))
 	return sortedKeys(e), nil
 }
 

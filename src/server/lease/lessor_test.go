@@ -30,6 +30,13 @@ func (r rows) Put(bucket backend.Bucket, key, value []byte) {
 	r[string(key)] = string(value)
 }
 
+func (r rows) Get(_ backend.Bucket, key []byte) []byte {
+	if v, ok := r[string(key)]; ok {
+		return []byte(v)
+	}
+	return nil
+}
+
 func (r rows) Delete(_ backend.Bucket, key []byte) { delete(r, string(key)) }
 
 func (r rows) Scan(_ backend.Bucket, _, _ []byte, fn func(key, value []byte) error) error {
@@ -155,8 +162,8 @@ func TestRows(t *testing.T) {
 
 func TestLoadRefusesDamagedRows(t *testing.T) {
 	for want, r := range map[string]rows{
-		"does not decode": {"12345678": "\xff"},
-		"holds lease 2a":  {"12345678": "\x08\x2a"},
+		"does not decode":   {"12345678": "\xff"},
+		"says its id is 2a": {"12345678": "\x08\x2a"},
 	} {
 		if _, err := lease.Load(r, r, options); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -52,8 +52,12 @@ func (m *Member) electAlone() {
 	poll := time.NewTicker(electAloneInterval)
 	defer poll.Stop()
 	for term := m.node.Term(); m.node.Leader() == 0 && m.node.Term() == term; {
+		voters := m.voters()
+		if len(voters) > 1 {
+			return
+		}
 		// Raft refuses while the change that made this member a voter is not applied, so it is asked again.
-		if voters := m.voters(); len(voters) == 1 && voters[0] == m.id {
+		if len(voters) == 1 && voters[0] == m.id {
 			m.node.Campaign()
 		}
 		select {

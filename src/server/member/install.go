@@ -18,6 +18,7 @@ func (a *machine) Install(snapshot *raftpb.Snapshot) {
 	index := snapshot.GetMetadata().GetIndex()
 	a.m.logger.Info("applying snapshot", zap.Uint64("snapshot-index", index), zap.Uint64("applied-index", a.m.applied.index()))
 	if err := a.install(snapshot); err != nil {
+		a.over = true
 		a.m.fail(fmt.Errorf("member: install the snapshot at index %d: %w", index, err))
 		return
 	}
@@ -26,6 +27,11 @@ func (a *machine) Install(snapshot *raftpb.Snapshot) {
 
 func (a *machine) install(snapshot *raftpb.Snapshot) error {
 	m := a.m
+	index := snapshot.GetMetadata().GetIndex()
+	received, err := m.receivedDB(index)
+	if err != nil {
+		return err
+	}
 	m.applyMu.Lock()
 	defer m.applyMu.Unlock()
 	m.stateMu.Lock()
@@ -36,11 +42,6 @@ func (a *machine) install(snapshot *raftpb.Snapshot) error {
 	if err := m.backend.Abandon(); err != nil {
 		return err
 	}
-	index := snapshot.GetMetadata().GetIndex()
-	received, err := m.snaps.DBPath(index)
-	if err != nil {
-		return err
-	}
 	if err := promoteDB(received, m.dbPath()); err != nil {
 		return err
 	}
@@ -48,16 +49,29 @@ func (a *machine) install(snapshot *raftpb.Snapshot) error {
 		return err
 	}
 	consistent, _ := m.backend.Applied()
-	if consistent < index {
-		return fmt.Errorf("the database that came with it is at index %d: expected at least the snapshot's", consistent)
-	}
-	a.consistent = consistent
+	a.consistent, a.history = consistent, historyOf(snapshot)
 	m.confState = proto.CloneOf(snapshot.GetMetadata().GetConfState())
 	m.appliedTerm = snapshot.GetMetadata().GetTerm()
 	m.snapshots.last.Store(index)
 	m.connectAll()
 	m.applied.advance(index)
-	return nil
+	return m.wal.Release(index)
+}
+
+// receivedDB finds the database that came with the snapshot at index. It is looked through before it replaces another: a
+// start could not go back to that one.
+func (m *Member) receivedDB(index uint64) (path string, err error) {
+	if path, err = m.snaps.DBPath(index); err != nil {
+		return "", err
+	}
+	consistent, err := consistentIndex(path)
+	if err != nil {
+		return "", err
+	}
+	if consistent < index {
+		return "", fmt.Errorf("member: the database %s goes to log index %d: expected at least that of its snapshot", path, consistent)
+	}
+	return path, nil
 }
 
 // promoteDB makes a received database the one that is used; afterwards either the old or the new one is there.

@@ -24,7 +24,16 @@ type machine struct {
 	// consistent is the index up to which the database held everything at the start or at the last install; entries up
 	// to it only rebuild raft's configuration.
 	consistent uint64
-	told       []told // waiters of the open batch
+	history    *membership.Cluster // the member list as of the entry that is replayed; nil if nobody knows it
+	told       []told              // waiters of the open batch
+	// over: nothing is applied any more. The member stops, or a snapshot could not be installed and entries are missing.
+	over bool
+}
+
+// newMachine continues from the database, and from the snapshot that the log begins with, nil if it has its beginning.
+func newMachine(m *Member, from *raftpb.Snapshot) *machine {
+	consistent, _ := m.backend.Applied()
+	return &machine{m: m, consistent: consistent, history: historyOf(from)}
 }
 
 // told is an outcome that is due once the batch is closed.
@@ -35,12 +44,15 @@ type told struct {
 
 // Apply implements raftnode.Machine.
 func (a *machine) Apply(entries []*raftpb.Entry) {
-	for len(entries) > 0 {
+	for len(entries) > 0 && !a.over {
 		n := min(len(entries), commitEvery)
 		a.applyBatch(entries[:n])
 		entries = entries[n:]
 	}
-	a.m.maybeSnapshot()
+	// While entries are replayed the state is ahead of the log: a snapshot would say what became true only later.
+	if a.m.applied.index() >= a.consistent && !a.over {
+		a.m.maybeSnapshot()
+	}
 }
 
 func (a *machine) applyBatch(entries []*raftpb.Entry) {
@@ -51,6 +63,11 @@ func (a *machine) applyBatch(entries []*raftpb.Entry) {
 		if confState := a.applyEntry(e); confState != nil {
 			applied.ConfState = confState
 			m.confState = confState
+		}
+		if a.over {
+			// The rest of the batch is left for the next start: without its configuration it must not be committed.
+			m.applyMu.Unlock()
+			return
 		}
 		m.appliedTerm = e.GetTerm()
 		applied.Index, applied.Term = e.GetIndex(), e.GetTerm()
@@ -113,15 +130,18 @@ func (a *machine) applyConfChange(e *raftpb.Entry) *raftpb.ConfState {
 		panic(fmt.Sprintf("member: configuration change at log entry %d does not decode (%v); the log is damaged", e.GetIndex(), err))
 	}
 	if e.GetIndex() <= a.consistent {
-		return m.node.ApplyConfChange(change)
+		return a.replayConfChange(change)
 	}
 	effect, err := m.state.Members.Apply(change)
 	if err != nil {
 		m.logger.Warn("refused a membership change", zap.Uint64("index", e.GetIndex()), zap.Error(err))
 		change.NodeId = new(uint64(0))
-		m.node.ApplyConfChange(change)
+		a.tellRaft(change)
 	} else {
-		confState := m.node.ApplyConfChange(change)
+		confState := a.tellRaft(change)
+		if confState == nil {
+			return nil
+		}
 		m.connect(effect)
 		defer m.logger.Info("applied a membership change", zap.Stringer("type", change.GetType()),
 			zap.String("member-id", membership.FormatID(change.GetNodeId())))
@@ -134,4 +154,11 @@ func (a *machine) applyConfChange(e *raftpb.Entry) *raftpb.ConfState {
 		a.told = append(a.told, told{w, outcome{result: apply.Result{Err: err}}})
 	}
 	return nil
+}
+
+// tellRaft makes a change effective in raft and returns the new configuration, nil once the node has stopped.
+func (a *machine) tellRaft(change *raftpb.ConfChange) *raftpb.ConfState {
+	confState := a.m.node.ApplyConfChange(change)
+	a.over = confState == nil
+	return confState
 }

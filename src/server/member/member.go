@@ -64,9 +64,11 @@ type Member struct {
 
 	// stateMu lets readers finish before a received snapshot replaces the state: the applier holds it for writing only
 	// then. It guards the pointers state and backend against readers; the applier itself needs no lock to read them.
+	// closed says that the member has stopped, and that the two can not be read any more.
 	stateMu sync.RWMutex
 	state   *apply.State
 	backend *backend.Backend
+	closed  bool
 
 	snapshots  snapshotter
 	leaderLost atomic.Int64  // unix nanoseconds of the last time a leader went away
@@ -98,10 +100,14 @@ func (m *Member) MaxTxnOps() int { return int(m.cfg.Limits.MaxTxnOps) }
 // MaxRequestBytes bounds an encoded request.
 func (m *Member) MaxRequestBytes() int { return int(m.cfg.Limits.MaxRequestBytes) }
 
-// View runs f on the current state. f must not keep it: a received snapshot replaces it once f has returned.
+// View runs f on the current state. f must not keep it: a received snapshot replaces it once f has returned. Error:
+// ErrStopped, and those of f.
 func (m *Member) View(f func(*apply.State) error) error {
 	m.stateMu.RLock()
 	defer m.stateMu.RUnlock()
+	if m.closed {
+		return ErrStopped
+	}
 	return f(m.state)
 }
 

@@ -70,6 +70,9 @@ func (m *Member) serveHashKV(w http.ResponseWriter, r *http.Request) {
 		return err
 	})
 	switch {
+	case errors.Is(err, ErrStopped):
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
 	case errors.Is(err, mvcc.ErrCompacted), errors.Is(err, mvcc.ErrFutureRevision):
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

@@ -26,13 +26,23 @@ type reads struct {
 
 	answers chan raft.ReadState // capacity answersBuffered; answers beyond it are lost and asked again
 	changed chan struct{}       // capacity 1: the leader or the term changed
+	stopped chan struct{}       // closed once run has returned: nothing is answered any more
 }
 
 // readRound is one question and everybody who shares its answer.
 type readRound struct {
 	readers int           // guarded by reads.mu until the question is asked
 	done    chan struct{} // closed when err is set
+	ended   sync.Once
 	err     error
+}
+
+// end tells all readers; only the first call counts.
+func (r *readRound) end(err error) {
+	r.ended.Do(func() {
+		r.err = err
+		close(r.done)
+	})
 }
 
 const answersBuffered = 64
@@ -44,6 +54,7 @@ func newReads(ask func([]byte), nextID func() uint64, applied *applyWatch) *read
 		next:    &readRound{done: make(chan struct{})},
 		answers: make(chan raft.ReadState, answersBuffered),
 		changed: make(chan struct{}, 1),
+		stopped: make(chan struct{}),
 	}
 }
 
@@ -62,11 +73,14 @@ func (r *reads) wait(ctx context.Context) error {
 		return round.err
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-r.stopped:
+		return ErrStopped
 	}
 }
 
 // run answers rounds until stop is closed.
 func (r *reads) run(stop <-chan struct{}, timeout time.Duration) {
+	defer close(r.stopped)
 	for {
 		select {
 		case <-stop:
@@ -84,12 +98,25 @@ func (r *reads) run(stop <-chan struct{}, timeout time.Duration) {
 
 		index, err := r.index(stop, timeout)
 		if err != nil {
-			round.err = err
-			close(round.done)
+			round.end(err)
 			continue
 		}
-		r.applied.after(index, func() { close(round.done) })
+		r.await(round, index, timeout)
 	}
+}
+
+// await ends a round when everything up to index is applied here. A member whose disk is stuck applies nothing, and a reader
+// is told so instead of waiting for as long as that takes.
+func (r *reads) await(round *readRound, index uint64, timeout time.Duration) {
+	if r.applied.index() >= index {
+		round.end(nil)
+		return
+	}
+	late := time.AfterFunc(timeout, func() { round.end(ErrTimeout) })
+	r.applied.after(index, func() {
+		late.Stop()
+		round.end(nil)
+	})
 }
 
 // index asks until it has an answer. Every attempt has a token of its own and only its own answer counts: one that was

@@ -44,6 +44,11 @@ type position struct {
 func (m *Member) position() position {
 	m.applyMu.Lock()
 	defer m.applyMu.Unlock()
+	return m.positionLocked()
+}
+
+// positionLocked is position for who holds applyMu.
+func (m *Member) positionLocked() position {
 	return position{
 		index:     m.applied.index(),
 		term:      m.appliedTerm,
@@ -104,6 +109,9 @@ func (m *Member) takeSnapshot() error {
 	case <-m.stopping:
 		return nil
 	}
+	if err := m.wal.Release(p.index); err != nil {
+		return err
+	}
 	m.snapshots.last.Store(p.index)
 	m.logger.Info("saved snapshot", zap.Uint64("snapshot-index", p.index))
 	if _, err := m.snaps.RemoveOrphanDBs(p.index); err != nil {
@@ -115,10 +123,7 @@ func (m *Member) takeSnapshot() error {
 // recordMark tells the WAL that the state up to a snapshot is elsewhere. It runs on the appender.
 func (m *Member) recordMark(snapshot *raftpb.Snapshot) error {
 	meta := snapshot.GetMetadata()
-	if err := m.wal.AppendSnapshot(wal.Mark{Index: meta.GetIndex(), Term: meta.GetTerm(), ConfState: meta.GetConfState()}); err != nil {
-		return err
-	}
-	return m.wal.Release(meta.GetIndex())
+	return m.wal.AppendSnapshot(wal.Mark{Index: meta.GetIndex(), Term: meta.GetTerm(), ConfState: meta.GetConfState()})
 }
 
 // shortenLog drops entries from memory that no live follower should still need.
@@ -135,7 +140,8 @@ func (m *Member) shortenLog(p position) error {
 	return nil
 }
 
-// saveReceived records a snapshot from the leader; its database was stored when it arrived. It runs on the appender.
+// saveReceived records a snapshot from the leader; its database was stored when it arrived. It runs on the appender. The
+// segments before it are needed until the hard state that commits it is durable: a start would not trust its mark before.
 func (m *Member) saveReceived(snapshot *raftpb.Snapshot) error {
 	if err := m.snaps.Save(snapshot); err != nil {
 		return err
@@ -155,17 +161,19 @@ func (m *Member) sendSnapshot(message *raftpb.Message) {
 			m.node.ReportSnapshot(message.GetTo(), false)
 			return
 		}
+		if message.GetSnapshot().GetMetadata().GetTerm() > message.GetTerm() {
+			// Another member leads by now. What was committed in its term must not arrive in the name of an earlier one.
+			_ = db.Close()
+			m.node.ReportSnapshot(message.GetTo(), false)
+			return
+		}
 		m.transport.SendSnapshot(message, db, db.size)
 	})
 }
 
-// openSnapshot puts the present place into message and returns the database that belongs to it. The database may be
-// ahead of the place: the receiver skips entries that it finds in it already.
+// openSnapshot puts the present place into message and returns the database that belongs to it.
 func (m *Member) openSnapshot(message *raftpb.Message) (*outgoing, error) {
-	p := m.position()
-	m.stateMu.RLock()
-	snapshot, err := m.backend.Snapshot()
-	m.stateMu.RUnlock()
+	p, snapshot, err := m.snapshotHere()
 	if err != nil {
 		return nil, err
 	}
@@ -183,6 +191,30 @@ func (m *Member) openSnapshot(message *raftpb.Message) (*outgoing, error) {
 		m.snapshots.sending.Add(-1)
 		return snapshot.Close()
 	}}, nil
+}
+
+// snapshotHere returns a place in the log and the database that goes exactly so far. A receiver could not use one that goes
+// further: if it stopped before it had the entries in between, its log would not explain its database. Nothing is applied
+// while the two are taken, so most of what that waits for is written before.
+func (m *Member) snapshotHere() (position, *backend.Snapshot, error) {
+	m.stateMu.RLock()
+	err := m.backend.Flush()
+	m.stateMu.RUnlock()
+	if err != nil {
+		return position{}, nil, err
+	}
+	m.applyMu.Lock()
+	defer m.applyMu.Unlock()
+	p := m.positionLocked()
+	snapshot, err := m.backend.Snapshot()
+	if err != nil {
+		return p, nil, err
+	}
+	if at := snapshot.Applied().Index; at != p.index {
+		_ = snapshot.Close()
+		return p, nil, fmt.Errorf("member: the database goes to log index %d, of which entries to %d are replayed: try again", at, p.index)
+	}
+	return p, snapshot, nil
 }
 
 // outgoing is the database on its way to another member.

@@ -38,6 +38,7 @@ func Start(o Options) (*Member, error) {
 	}
 	m.peerClient = &http.Client{Transport: &http.Transport{TLSClientConfig: o.PeerTLS}}
 	if err := m.start(); err != nil {
+		m.peerClient.CloseIdleConnections()
 		m.closeStorage()
 		return nil, err
 	}
@@ -66,19 +67,19 @@ func (m *Member) start() error {
 		Logger:       m.logger,
 		OnRemoved:    m.leave,
 	})
-	consistent, _ := m.backend.Applied()
-	m.snapshots.last.Store(b.snapshotIndex)
-	m.applied.advance(b.snapshotIndex)
+	snapshotIndex := b.snapshot.GetMetadata().GetIndex()
+	m.snapshots.last.Store(snapshotIndex)
+	m.applied.advance(snapshotIndex)
 	if m.node, err = raftnode.New(raftnode.Config{
 		ID:            m.id,
 		TickInterval:  m.cfg.Raft.HeartbeatInterval,
 		ElectionTicks: m.cfg.Raft.ElectionTicks(),
 		PreVote:       m.cfg.Raft.PreVote,
 		Storage:       m.log,
-		Applied:       b.snapshotIndex,
+		Applied:       snapshotIndex,
 		Bootstrap:     b.founders,
 		WAL:           m.wal,
-		Machine:       &machine{m: m, consistent: consistent},
+		Machine:       newMachine(m, b.snapshot),
 		SaveSnapshot:  m.saveReceived,
 		Send:          m.transport.Send,
 		SendSnapshot:  m.sendSnapshot,
@@ -157,12 +158,17 @@ func (m *Member) Stop() {
 		m.transport.Stop()
 		m.node.Stop()
 		m.loops.Wait()
+		m.peerClient.CloseIdleConnections()
 		m.closeStorage()
 	})
 }
 
-// closeStorage closes what is open; in the middle of a start that failed, not everything is.
+// closeStorage closes what is open; in the middle of a start that failed, not everything is. Other members may still ask
+// for what was in it.
 func (m *Member) closeStorage() {
+	m.stateMu.Lock()
+	defer m.stateMu.Unlock()
+	m.closed = true
 	if m.state != nil {
 		m.state.KV.Close()
 	}

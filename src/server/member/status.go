@@ -33,7 +33,7 @@ func (m *Member) Status() Status {
 		DBSizeInUse:    m.backend.SizeInUse(),
 		DBQuota:        m.cfg.Storage.Quota(),
 		Learner:        m.state.Members.IsLearner(m.id),
-		StorageVersion: storageVersion(m.backend),
+		StorageVersion: m.storageVersionLocked(),
 		Downgrade:      m.state.Members.Downgrade(),
 		Alarms:         m.state.Alarms.List(pb.AlarmType_NONE),
 	}
@@ -55,6 +55,9 @@ func (m *Member) FillHeader(h *pb.ResponseHeader) {
 func (m *Member) Hash() (hash uint32, revision int64, err error) {
 	m.stateMu.RLock()
 	defer m.stateMu.RUnlock()
+	if m.closed {
+		return 0, 0, ErrStopped
+	}
 	revision = m.state.KV.Revision()
 	hash, err = m.backend.Hash(ignoredByHash)
 	return hash, revision, err
@@ -69,11 +72,15 @@ func (m *Member) clusterVersion() string {
 func (m *Member) storageVersion() string {
 	m.stateMu.RLock()
 	defer m.stateMu.RUnlock()
-	return storageVersion(m.backend)
+	return m.storageVersionLocked()
 }
 
-func storageVersion(b *backend.Backend) string {
-	view := b.View()
+// storageVersionLocked is for who holds stateMu; it is empty once the member has stopped.
+func (m *Member) storageVersionLocked() string {
+	if m.closed {
+		return ""
+	}
+	view := m.backend.View()
 	defer view.Close()
 	return schema.StorageVersion(view)
 }

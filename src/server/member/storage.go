@@ -53,8 +53,16 @@ func (m *Member) openState() error {
 		return err
 	}
 	m.backend, m.state = b, state
-	// The lock of the database is ours now, so nobody else is writing what looks unfinished.
-	_, err = m.snaps.RemoveTemporary()
+	return nil
+}
+
+// openStateAtStart is openState, and removes what a killed process left unfinished: the lock of the database is ours then,
+// so nobody is writing it. While the member runs it may be our own.
+func (m *Member) openStateAtStart() error {
+	if err := m.openState(); err != nil {
+		return err
+	}
+	_, err := m.snaps.RemoveTemporary()
 	return err
 }
 
@@ -92,8 +100,8 @@ var errAuthEnabled = errors.New("member: authentication is enabled in this data 
 
 // boot is what the start learned from disk or from the flags.
 type boot struct {
-	snapshotIndex uint64
-	founders      []raft.Peer // of a new cluster
+	snapshot *raftpb.Snapshot // that the log begins with; nil if it has its beginning
+	founders []raft.Peer      // of a new cluster
 }
 
 // openExisting continues from the data directory. Nothing in it is changed before everything has been checked.
@@ -111,8 +119,13 @@ func (m *Member) openExisting() (*boot, error) {
 	if err := m.completeInstall(from.Index); err != nil {
 		return nil, err
 	}
-	if err := m.openState(); err != nil {
+	if err := m.openStateAtStart(); err != nil {
 		return nil, err
+	}
+	if consistent, _ := m.backend.Applied(); consistent < from.Index {
+		return nil, fmt.Errorf("member: the database %s goes to log index %d, the log begins behind it with the snapshot at %d, "+
+			"and the database of that snapshot is not there: restore this member from a snapshot, or remove it from the cluster "+
+			"and add it again with an empty data directory", m.dbPath(), consistent, from.Index)
 	}
 	log, contents, err := wal.Open(m.cfg.WALPath(), from, m.walOptions())
 	if err != nil {
@@ -128,7 +141,7 @@ func (m *Member) openExisting() (*boot, error) {
 	if err := m.fillLog(snapshot, contents); err != nil {
 		return nil, err
 	}
-	b := &boot{snapshotIndex: from.Index}
+	b := &boot{snapshot: snapshot}
 	if from.Index == 0 && len(contents.Entries) == 0 {
 		// The member stopped between creating its WAL and founding its cluster: it founds it now.
 		identity, founders, err := m.introduce()
@@ -144,12 +157,8 @@ func (m *Member) openExisting() (*boot, error) {
 // completeInstall finishes what a stop interrupted: a snapshot was received and recorded, and its database not yet put
 // into place. The database in place may be ahead of the snapshot, never behind.
 func (m *Member) completeInstall(index uint64) error {
-	received, err := m.snaps.DBPath(index)
-	if errors.Is(err, snap.ErrNoDB) || index == 0 {
+	if _, err := m.snaps.DBPath(index); errors.Is(err, snap.ErrNoDB) || index == 0 {
 		return nil
-	}
-	if err != nil {
-		return err
 	}
 	consistent, err := consistentIndex(m.dbPath())
 	if err != nil {
@@ -157,6 +166,10 @@ func (m *Member) completeInstall(index uint64) error {
 	}
 	if consistent >= index {
 		return nil
+	}
+	received, err := m.receivedDB(index)
+	if err != nil {
+		return err
 	}
 	m.logger.Info("Recovering from snapshot backend", zap.Uint64("snapshot-index", index), zap.Uint64("consistent-index", consistent))
 	return promoteDB(received, m.dbPath())
@@ -217,7 +230,7 @@ func (m *Member) createNew(identity bootstrap.Identity) error {
 		}
 		return err
 	}
-	if err := m.openState(); err != nil {
+	if err := m.openStateAtStart(); err != nil {
 		return err
 	}
 	if err := m.meet(identity); err != nil {

@@ -45,6 +45,12 @@ func (m *Member) Versions() Versions {
 
 // keepVersions lets the leader raise the cluster version to what all members can do.
 func (m *Member) keepVersions() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	m.loops.Go(func() { // a member that hangs must not hold up the stop of this one
+		<-m.stopping
+		cancel()
+	})
 	ticker := time.NewTicker(versionInterval)
 	defer ticker.Stop()
 	for {
@@ -57,7 +63,7 @@ func (m *Member) keepVersions() {
 		if m.node.Leader() != m.id {
 			continue
 		}
-		if err := m.raiseClusterVersion(); err != nil {
+		if err := m.raiseClusterVersion(ctx); err != nil && ctx.Err() == nil {
 			m.logger.Warn("failed to update cluster version", zap.Error(err))
 		}
 	}
@@ -65,8 +71,8 @@ func (m *Member) keepVersions() {
 
 // raiseClusterVersion proposes the lowest version among the members, unless the cluster speaks it already or something
 // newer: going down is a job of its own.
-func (m *Member) raiseClusterVersion() error {
-	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.RequestTimeout())
+func (m *Member) raiseClusterVersion(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.RequestTimeout())
 	defer cancel()
 	lowest := m.lowestVersion(ctx)
 	if lowest == nil {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/coreos/go-semver/semver"
 
-	"quoin.dev/storage/backend"
+	"quoin.dev/storage/schema"
 )
 
 // SetAttributes records the name and client URLs that a member publishes when it has started. It reports false, and
@@ -19,7 +19,7 @@ func (c *Cluster) SetAttributes(id uint64, name string, clientURLs []string) boo
 	}
 	m.Name, m.ClientURLs = name, clientURLs
 	c.members[id] = m
-	c.rows.Put(backend.Members, []byte(FormatID(id)), EncodeMember(m))
+	schema.PutMember(c.rows, m)
 	return true
 }
 
@@ -32,7 +32,7 @@ func (c *Cluster) SetVersion(version string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.version = version
-	c.rows.Put(backend.Cluster, []byte(versionKey), []byte(version))
+	schema.PutClusterVersion(c.rows, version)
 }
 
 // Version is the version that the cluster speaks, "X.Y.0"; empty before the leader has set it.
@@ -47,7 +47,7 @@ func (c *Cluster) SetDowngrade(d Downgrade) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.downgrade = d
-	c.rows.Put(backend.Cluster, []byte(downgradeKey), mustJSON(d))
+	schema.PutDowngrade(c.rows, d)
 }
 
 // Downgrade is the downgrade job, the zero value when there is none.

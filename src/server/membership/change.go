@@ -7,7 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
-	"quoin.dev/storage/backend"
+	"quoin.dev/storage/schema"
 )
 
 // changeContext is the JSON that a conf change carries: the member, and whether an added voter is a promoted learner.
@@ -80,16 +80,14 @@ func (c *Cluster) Apply(change *raftpb.ConfChange) (Effect, error) {
 		return Effect{}, err
 	}
 	m := effect.Member
-	key := []byte(FormatID(m.ID))
 	if effect.Kind == Removed {
 		delete(c.members, m.ID)
 		c.removed[m.ID] = true
-		c.rows.Delete(backend.Members, key)
-		c.rows.Put(backend.MembersRemoved, key, []byte(removedRow))
+		schema.RemoveMember(c.rows, m.ID)
 		return effect, nil
 	}
 	c.members[m.ID] = m
-	c.rows.Put(backend.Members, key, EncodeMember(m))
+	schema.PutMember(c.rows, m)
 	return effect, nil
 }
 

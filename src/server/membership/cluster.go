@@ -6,14 +6,8 @@ import (
 	"strings"
 	"sync"
 
-	"quoin.dev/storage/backend"
+	"quoin.dev/storage/schema"
 )
-
-// Persister takes rows into the batch that is being applied. *backend.Backend is one.
-type Persister interface {
-	Put(bucket backend.Bucket, key, value []byte)
-	Delete(bucket backend.Bucket, key []byte)
-}
 
 // Options are what a Cluster needs beside its rows.
 type Options struct {
@@ -30,7 +24,7 @@ type Options struct {
 // an applied change of the same member always wins.
 type Cluster struct {
 	options Options
-	rows    Persister
+	rows    schema.Writer // takes rows into the batch that is being applied
 
 	mu        sync.RWMutex // guards everything below; held for lookups and copies only
 	members   map[uint64]Member
@@ -40,14 +34,11 @@ type Cluster struct {
 	downgrade Downgrade
 }
 
-// Downgrade is a running downgrade job. The JSON form is the row cluster/downgrade.
-type Downgrade struct {
-	TargetVersion string `json:"target-version"`
-	Enabled       bool   `json:"enabled"`
-}
+// Downgrade is a running downgrade job.
+type Downgrade = schema.Downgrade
 
 // New returns an empty cluster that persists into rows.
-func New(rows Persister, o Options) *Cluster {
+func New(rows schema.Writer, o Options) *Cluster {
 	return &Cluster{
 		options: o,
 		rows:    rows,

@@ -9,6 +9,7 @@ import (
 
 	"quoin.dev/server/membership"
 	"quoin.dev/storage/backend"
+	"quoin.dev/storage/schema"
 )
 
 func TestSeedsAreListedUntilApplied(t *testing.T) {
@@ -36,7 +37,7 @@ func TestSeedsAreListedUntilApplied(t *testing.T) {
 
 func TestRemovedWinsOverAStaleMemberRow(t *testing.T) { // etcd#20967
 	stored := rows{}
-	stored.Put(backend.Members, []byte("1"), membership.EncodeMember(member(1, "http://1")))
+	schema.PutMember(stored, member(1, "http://1"))
 	stored.Put(backend.MembersRemoved, []byte("1"), []byte("removed"))
 	c, err := membership.Load(stored, stored, options)
 	if err != nil {
@@ -49,12 +50,13 @@ func TestRemovedWinsOverAStaleMemberRow(t *testing.T) { // etcd#20967
 
 func TestLoadRefusesDamagedRows(t *testing.T) {
 	for want, put := range map[string]func(rows){
-		"does not decode":          func(r rows) { r.Put(backend.Members, []byte("1"), []byte("x")) },
-		"holds member 2":           func(r rows) { r.Put(backend.Members, []byte("1"), []byte(`{"id":2}`)) },
-		"not a member id":          func(r rows) { r.Put(backend.MembersRemoved, []byte("zz"), nil) },
-		"the cluster speaks":       func(r rows) { r.Put(backend.Cluster, []byte("clusterVersion"), []byte("3.8.0")) },
-		"does not parse":           func(r rows) { r.Put(backend.Cluster, []byte("clusterVersion"), []byte("x")) },
-		"downgrade job does not d": func(r rows) { r.Put(backend.Cluster, []byte("downgrade"), []byte("x")) },
+		"does not decode":         func(r rows) { r.Put(backend.Members, []byte("1"), []byte("x")) },
+		"says its id is 2":        func(r rows) { r.Put(backend.Members, []byte("1"), []byte(`{"id":2}`)) },
+		"not a member id":         func(r rows) { r.Put(backend.MembersRemoved, []byte("zz"), nil) },
+		"\"01\" is not a member":  func(r rows) { r.Put(backend.Members, []byte("01"), []byte(`{"id":1}`)) },
+		"the cluster speaks":      func(r rows) { r.Put(backend.Cluster, []byte("clusterVersion"), []byte("3.8.0")) },
+		"does not parse":          func(r rows) { r.Put(backend.Cluster, []byte("clusterVersion"), []byte("x")) },
+		"downgrade: the row does": func(r rows) { r.Put(backend.Cluster, []byte("downgrade"), []byte("x")) },
 	} {
 		r := rows{}
 		put(r)

@@ -2,7 +2,7 @@ package membership
 
 import "quoin.dev/storage/backend"
 
-// discard is a Persister for tests that do not look at rows.
+// discard is a schema.Writer for tests that do not look at rows.
 type discard struct{}
 
 func (discard) Put(backend.Bucket, []byte, []byte) {}

@@ -9,7 +9,7 @@ import (
 	"quoin.dev/storage/backend"
 )
 
-// rows keeps buckets in memory, as Persister and as Rows.
+// rows keeps buckets in memory, as schema.Writer and as schema.Reader.
 type rows map[backend.Bucket]map[string]string
 
 func (r rows) Put(bucket backend.Bucket, key, value []byte) {

@@ -5,24 +5,15 @@ import (
 	"crypto/sha1"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
+
+	"quoin.dev/storage/schema"
 )
 
-// Member is one member. The JSON form is the row of the members bucket, the context of a conf change and an element of
-// GET /members alike; the order of the fields is that of etcd. Slices are shared and must not be changed.
-type Member struct {
-	ID         uint64   `json:"id"`
-	PeerURLs   []string `json:"peerURLs"`
-	IsLearner  bool     `json:"isLearner,omitempty"`
-	Name       string   `json:"name,omitempty"`
-	ClientURLs []string `json:"clientURLs,omitempty"`
-}
-
-// Started tells whether the member has ever run: a member publishes its name when it starts.
-func (m Member) Started() bool { return m.Name != "" }
+// Member is one member, with the JSON form that its row has.
+type Member = schema.Member
 
 // FormatID writes an id the way it stands in rows, URLs, headers and logs: lower-case hex without leading zeros.
 func FormatID(id uint64) string { return strconv.FormatUint(id, 16) }
@@ -59,18 +50,6 @@ func ClusterID(founders []uint64) uint64 {
 	}
 	sum := sha1.Sum(b)
 	return binary.BigEndian.Uint64(sum[:])
-}
-
-// EncodeMember writes the row of a member.
-func EncodeMember(m Member) []byte { return mustJSON(m) }
-
-// DecodeMember reads the row of a member.
-func DecodeMember(row []byte) (Member, error) {
-	var m Member
-	if err := json.Unmarshal(row, &m); err != nil {
-		return Member{}, fmt.Errorf("membership: row of a member does not decode: %w", err)
-	}
-	return m, nil
 }
 
 func mustJSON(v any) []byte {

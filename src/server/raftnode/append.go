@@ -2,6 +2,7 @@ package raftnode
 
 import (
 	"fmt"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -25,15 +26,18 @@ func (n *Node) runAppender() {
 		if work, ok = n.appends.takeAll(work); !ok {
 			return
 		}
+		n.writingSince.Store(time.Now().UnixNano())
 		if err := n.persist(work); err != nil {
 			n.cfg.Fatal(err)
 			return
 		}
+		n.writingSince.Store(0)
 		n.answer(work)
 	}
 }
 
-// persist returns when everything in work is durable and readable through the in-memory log.
+// persist returns when everything in work is durable. It is in the log in memory by then, too: in the order in which it
+// was handed out, since a snapshot drops the entries that came before it.
 func (n *Node) persist(work []appendWork) error {
 	mustSync := false
 	for _, w := range work {
@@ -58,6 +62,10 @@ func (n *Node) persist(work []appendWork) error {
 		if state != nil {
 			mustSync = mustSync || state.GetTerm() != n.lastState.GetTerm() || state.GetVote() != n.lastState.GetVote()
 			n.lastState = state
+			_ = n.cfg.Storage.SetHardState(state) // it cannot fail: it is a field in memory
+		}
+		if err := n.cfg.Storage.Append(m.GetEntries()); err != nil {
+			return fmt.Errorf("raftnode: append to the log in memory: %w", err)
 		}
 	}
 	if mustSync {
@@ -66,15 +74,6 @@ func (n *Node) persist(work []appendWork) error {
 		}
 	}
 	for _, w := range work {
-		if w.message == nil {
-			continue
-		}
-		if state := hardStateOf(w.message); state != nil {
-			_ = n.cfg.Storage.SetHardState(state) // it cannot fail: it is a field in memory
-		}
-		if err := n.cfg.Storage.Append(w.message.GetEntries()); err != nil {
-			return fmt.Errorf("raftnode: append to the log in memory: %w", err)
-		}
 		// A snapshot is installed only now that the hard state which commits it is durable: a start would not trust its
 		// mark before, and find a database ahead of the log. The entries that follow come later, since raft hands them
 		// out only after it saw the answer to this append.

@@ -20,7 +20,9 @@ func (n *Node) runCore() {
 			return
 		case <-ticker.C:
 			n.raw.Tick()
-			n.propose(nil) // a leader may be known by now, and the owners of held proposals may be gone
+			n.blocked = false
+			n.propose(nil) // raft may take what it refused before, and the owners of held proposals may be gone
+			n.yieldIfStalled(time.Now())
 		case <-n.inbox.wake:
 		}
 		n.handle(n.inbox.take())
@@ -33,8 +35,13 @@ func (n *Node) runCore() {
 // handle gives a batch of work to raft. Messages go first: they may bring the leader that proposals wait for.
 func (n *Node) handle(b *batch) {
 	for _, m := range b.messages {
-		// An error means that the message came from a stranger or answers something that is no longer asked.
-		if err := n.raw.Step(m); err != nil {
+		if n.logIsLost(m) {
+			continue
+		}
+		// Any other error means that the message came from a stranger or answers something that is no longer asked.
+		if err := n.raw.Step(m); errors.Is(err, raft.ErrProposalDropped) {
+			n.holdForwarded(m)
+		} else if err != nil {
 			n.cfg.Logger.Debug("raft ignored a message", zap.String("type", m.GetType().String()), zap.Error(err))
 		}
 	}
@@ -49,11 +56,16 @@ func (n *Node) handle(b *batch) {
 }
 
 // propose steps the held proposals and then fresh ones, in as few messages as maxMessageBytes allows. What raft cannot
-// take now is held in order; it has not entered any log, so trying again cannot apply it twice.
+// take now is held in order; it has not entered any log, so trying again cannot apply it twice. That is done at the next
+// tick or when there is another leader, and not for every message that arrives: there may be many held.
 func (n *Node) propose(fresh []Proposal) {
+	if n.blocked {
+		n.held = append(n.held, fresh...)
+		return
+	}
 	pending := n.live(fresh)
 	if n.leader.Load() == raft.None {
-		n.held = slices.Clone(pending)
+		n.hold(pending)
 		return
 	}
 	for len(pending) > 0 {
@@ -67,13 +79,42 @@ func (n *Node) propose(fresh []Proposal) {
 		}
 		err := n.raw.Step(&raftpb.Message{Type: raftpb.MsgProp.Enum(), From: new(n.cfg.ID), Entries: entries})
 		if errors.Is(err, raft.ErrProposalDropped) {
-			n.held = slices.Clone(pending) // a transfer of leadership is under way
+			n.held = slices.Clone(pending) // a transfer of leadership is under way, or too much is uncommitted
 			return
 		}
 		n.inbox.settle(pending[:used])
 		pending = pending[used:]
 	}
 }
+
+// hold keeps what raft did not take.
+func (n *Node) hold(pending []Proposal) {
+	n.held = slices.Clone(pending)
+	n.blocked = len(pending) > 0
+}
+
+// holdForwarded holds proposals of another member that raft can not take now: leadership is being handed over, and the
+// next leader is known in a moment. In here they would be lost, and their clients would wait for nothing.
+func (n *Node) holdForwarded(m *raftpb.Message) {
+	until := expiry(time.Now().Add(forwardedElections * n.electionTimeout()))
+	for _, e := range m.GetEntries() {
+		p := Proposal{Data: e.GetData(), Type: e.GetType(), Owner: until}
+		if !n.inbox.admit(p) {
+			return
+		}
+		n.held = append(n.held, p)
+	}
+}
+
+// forwardedElections is for how many election timeouts a proposal of another member is held: nobody tells this one when
+// the client that waits for it has given up.
+const forwardedElections = 2
+
+// expiry is the owner of a proposal who leaves at a time.
+type expiry time.Time
+
+// Gone implements Owner.
+func (e expiry) Gone() bool { return time.Now().After(time.Time(e)) }
 
 // live returns the held and the fresh proposals that somebody still waits for, and takes them out of held.
 func (n *Node) live(fresh []Proposal) []Proposal {
@@ -141,6 +182,7 @@ func (n *Node) publishStatus() {
 	termChanged := n.term.Swap(term) != term
 	leadChanged := n.leader.Swap(lead) != lead
 	if termChanged || leadChanged {
+		n.blocked = false
 		n.cfg.LeaderChanged(lead, term)
 	}
 }

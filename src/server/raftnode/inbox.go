@@ -46,12 +46,10 @@ func (in *inbox) signal() {
 
 func (in *inbox) addProposal(p Proposal) error {
 	in.mu.Lock()
-	if in.pending >= maxPendingProposals || in.pendingBytes+len(p.Data) > maxPendingProposalBytes {
+	if !in.count(p) {
 		in.mu.Unlock()
 		return ErrTooManyProposals
 	}
-	in.pending++
-	in.pendingBytes += len(p.Data)
 	if in.current == nil {
 		in.current = new(batch)
 	}
@@ -59,6 +57,22 @@ func (in *inbox) addProposal(p Proposal) error {
 	in.mu.Unlock()
 	in.signal()
 	return nil
+}
+
+// admit counts a proposal that the core itself is going to hold; false when there are too many already.
+func (in *inbox) admit(p Proposal) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.count(p)
+}
+
+func (in *inbox) count(p Proposal) bool {
+	if in.pending >= maxPendingProposals || in.pendingBytes+len(p.Data) > maxPendingProposalBytes {
+		return false
+	}
+	in.pending++
+	in.pendingBytes += len(p.Data)
+	return true
 }
 
 func (in *inbox) addMessages(m ...*raftpb.Message) {

@@ -32,6 +32,8 @@ const (
 	maxInflightMessages = 512
 	// maxApplyingBytes bounds committed entries handed to the applier and not yet applied.
 	maxApplyingBytes = 32 << 20
+	// maxUncommittedBytes bounds the entries of a leader that are not applied yet; proposals beyond it wait in the inbox.
+	maxUncommittedBytes = 64 << 20
 	// maxPendingProposals and maxPendingProposalBytes bound what waits in the inbox for a leader.
 	maxPendingProposals     = 20_000
 	maxPendingProposalBytes = 256 << 20
@@ -95,8 +97,10 @@ type Node struct {
 	cfg   Config
 	raw   *raft.RawNode
 	inbox inbox
-	// held are proposals that raft could not take because there is no leader to give them to. Only the core uses it.
+	// held are proposals that raft could not take, because there is no leader to give them to or because it leaves.
+	// blocked says that it is too early to try again. Both are of the core alone.
 	held     []Proposal
+	blocked  bool
 	appends  queue[appendWork]
 	applies  queue[applyWork]
 	stopOnce sync.Once
@@ -105,6 +109,8 @@ type Node struct {
 
 	leader, term, commit atomic.Uint64
 	lastState            *raftpb.HardState // of the appender alone
+	writingSince         atomic.Int64      // unix nanoseconds; 0 while the appender waits for work
+	lost                 bool              // of the core alone: this member's log is not the one it has promised
 }
 
 // New returns a node that does nothing until Run, so that what it calls back can hold it by then. It returns an error when
@@ -119,6 +125,7 @@ func New(cfg Config) (*Node, error) {
 		AsyncStorageWrites:        true,
 		MaxSizePerMsg:             maxMessageBytes,
 		MaxCommittedSizePerReady:  maxApplyingBytes,
+		MaxUncommittedEntriesSize: maxUncommittedBytes,
 		MaxInflightMsgs:           maxInflightMessages,
 		CheckQuorum:               true,
 		PreVote:                   cfg.PreVote,

@@ -304,3 +304,34 @@ func TestInboxIsBounded(t *testing.T) {
 	}
 	w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("x")})).To(MatchError(ErrTooManyProposals))
 }
+
+// A disk that hangs, as one that syncs for minutes, must not fill the memory with what waits for it.
+func TestAHangingDiskBoundsWhatIsTaken(t *testing.T) {
+	w := NewWithT(t)
+	g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 1000) })
+	d := g.disks[1]
+	for range 3 {
+		d.gate <- struct{}{}
+	}
+	g.nodes[1].Campaign()
+	w.Eventually(g.leader, "10s").ShouldNot(BeZero())
+	for len(d.gate) > 0 { // the disk hangs from here on
+		<-d.gate
+	}
+	data := make([]byte, 1<<20)
+	const most = (maxUncommittedBytes+maxPendingProposalBytes)>>20 + 1
+	taken := 0
+	for taken <= most {
+		if err := g.nodes[1].Propose(Proposal{Data: data}); err != nil {
+			w.Expect(err).To(MatchError(ErrTooManyProposals))
+			break
+		}
+		taken++
+		g.nodes[1].Status() // the core has seen it
+	}
+	w.Expect(taken).To(BeNumerically("<=", most))
+	for range 900 {
+		d.gate <- struct{}{}
+	}
+	w.Eventually(func() int { return len(g.logs[1].list()) }, "10s").Should(Equal(taken))
+}

@@ -3,8 +3,8 @@ package raftnode
 import "sync"
 
 // queue is an unbounded first-in first-out queue between the core, which must never wait, and one consumer that takes
-// everything at once. What it can hold is bounded by raft: uncommitted entries by the proposals that were admitted,
-// committed ones by maxApplyingBytes.
+// everything at once. What it can hold is bounded by raft: uncommitted entries by maxUncommittedBytes in a leader and by the
+// messages in flight in a follower, committed ones by maxApplyingBytes.
 type queue[T any] struct {
 	mu     sync.Mutex
 	filled *sync.Cond

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	pb "quoin.dev/api/etcdserverpb"
-	"quoin.dev/api/rpctypes"
 
 	"quoin.dev/server/member"
 )
@@ -17,9 +16,6 @@ type clusterServer struct {
 
 // MemberList answers without a revision in its header, since membership has none.
 func (s *clusterServer) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.MemberListResponse, error) {
-	if s.m.IsLearner() {
-		return nil, rpctypes.ErrGRPCNotSupportedForLearner
-	}
 	if r.Linearizable {
 		if err := s.m.ReadIndex(ctx); err != nil {
 			return nil, toWire(err)

@@ -6,7 +6,6 @@ import (
 	"google.golang.org/grpc"
 
 	pb "quoin.dev/api/etcdserverpb"
-	"quoin.dev/api/rpctypes"
 
 	"quoin.dev/server/apply"
 	"quoin.dev/server/member"
@@ -85,9 +84,6 @@ func (s *kvServer) beforeRead(ctx context.Context, serializable bool) error {
 	if serializable {
 		return nil
 	}
-	if s.m.IsLearner() {
-		return rpctypes.ErrGRPCNotSupportedForLearner
-	}
 	return s.m.ReadIndex(ctx)
 }
 
@@ -160,9 +156,6 @@ func (s *kvServer) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.Co
 
 // propose sends a request through the log and returns its response.
 func propose[T any](ctx context.Context, m *member.Member, r *pb.InternalRaftRequest) (*T, error) {
-	if m.IsLearner() {
-		return nil, rpctypes.ErrGRPCNotSupportedForLearner
-	}
 	result, err := m.Propose(ctx, r)
 	if err != nil {
 		return nil, toWire(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	pb "quoin.dev/api/etcdserverpb"
-	"quoin.dev/api/rpctypes"
 	"quoin.dev/api/version"
 
 	"quoin.dev/server/apply"
@@ -54,9 +53,6 @@ func (s *maintenanceServer) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb.
 }
 
 func (s *maintenanceServer) HashKV(_ context.Context, r *pb.HashKVRequest) (*pb.HashKVResponse, error) {
-	if s.m.IsLearner() {
-		return nil, rpctypes.ErrGRPCNotSupportedForLearner
-	}
 	var response *pb.HashKVResponse
 	err := s.m.View(func(state *apply.State) error {
 		h, err := state.KV.HashKV(r.Revision)
@@ -74,9 +70,6 @@ func (s *maintenanceServer) HashKV(_ context.Context, r *pb.HashKVRequest) (*pb.
 }
 
 func (s *maintenanceServer) Hash(context.Context, *pb.HashRequest) (*pb.HashResponse, error) {
-	if s.m.IsLearner() {
-		return nil, rpctypes.ErrGRPCNotSupportedForLearner
-	}
 	hash, revision, err := s.m.Hash()
 	if err != nil {
 		return nil, toWire(err)

@@ -25,6 +25,8 @@ const (
 	// writeBufferBytes and readBufferBytes are per connection; a busy connection writes many small responses at once.
 	writeBufferBytes = 64 << 10
 	readBufferBytes  = 64 << 10
+	// greetingTimeout bounds how long a new connection may take until it can carry requests.
+	greetingTimeout = 10 * time.Second
 	// streamWorkers serve requests on goroutines that are kept, whose stacks have grown already.
 	streamWorkers = 64
 )
@@ -39,8 +41,12 @@ type Options struct {
 
 // NewServer returns a gRPC server with every service of m registered. The caller serves listeners with it and stops it.
 func NewServer(m *member.Member, o Options) *grpc.Server {
+	guard := learnerGuard{m.IsLearner}
 	options := []grpc.ServerOption{
+		grpc.UnaryInterceptor(guard.unary),
+		grpc.StreamInterceptor(guard.stream),
 		grpc.ForceServerCodecV2(vtcodec.Codec{}),
+		grpc.ConnectionTimeout(greetingTimeout),
 		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + grpcOverheadBytes),
 		grpc.MaxSendMsgSize(1<<31 - 1),
 		grpc.MaxConcurrentStreams(o.MaxConcurrentStreams),

@@ -184,15 +184,19 @@ func (b *Backend) Size() int64 { return b.size.Load() }
 // SizeInUse is Size without free pages.
 func (b *Backend) SizeInUse() int64 { return b.sizeInUse.Load() }
 
-// closeWait bounds how long Close waits for readers that forgot to close their View.
-const closeWait = 10 * time.Second
+// closeWait bounds how long Close waits for readers that forgot to close their View, abandonWait how long Abandon does.
+const (
+	closeWait   = 10 * time.Second
+	abandonWait = 100 * time.Millisecond
+)
 
 // Close writes every committed batch and closes the file; changes that were not committed are dropped. Views have to be
 // closed before; it waits for forgotten ones only so long.
 func (b *Backend) Close() error { return b.close(false) }
 
 // Abandon closes the file without writing what is pending: it leaves what a crash would leave. It is for a file that is
-// about to be replaced, and for tests.
+// about to be replaced, and for tests. It does not wait for a Snapshot that is on its way through a slow network: that
+// keeps the old file, under whatever name, until its own Close.
 func (b *Backend) Abandon() error { return b.close(true) }
 
 func (b *Backend) close(abandon bool) error {
@@ -214,6 +218,10 @@ func (b *Backend) close(abandon bool) error {
 		b.cur = nil
 	}
 	b.mu.Unlock()
+	wait := closeWait
+	if abandon {
+		wait = abandonWait
+	}
 	closed := make(chan error, 1)
 	go func() { closed <- b.db.Close() }() // waits for the last reader
 	select {
@@ -221,9 +229,9 @@ func (b *Backend) close(abandon bool) error {
 		if err == nil && cerr != nil {
 			err = fmt.Errorf("close backend %s: %w", b.o.Path, cerr)
 		}
-	case <-time.After(closeWait):
-		if err == nil {
-			err = fmt.Errorf("close backend %s: a reader was still open after %v", b.o.Path, closeWait)
+	case <-time.After(wait):
+		if err == nil && !abandon {
+			err = fmt.Errorf("close backend %s: a reader was still open after %v", b.o.Path, wait)
 		}
 	}
 	return err

@@ -113,7 +113,7 @@ func (b *Backend) seal() (j job, grow, ok bool) {
 	b.flushing, b.flushingB = &gen, b.committed.bytes
 	b.active = b.active.tail(b.committed)
 	b.committed = mark{}
-	if b.size.Load()+growthBytes(j.gen, b.flushingB, j.laters) > b.mapped {
+	if b.size.Load()+b.growthBytes(j) > b.mapped {
 		grow = true
 		b.cur.release()
 		b.cur = nil
@@ -122,13 +122,19 @@ func (b *Backend) seal() (j job, grow, ok bool) {
 	return j, grow, true
 }
 
-// growthBytes is an upper estimate of what a flush adds to the file: rows, half-filled pages and the rewritten paths.
-func growthBytes(g *genView, bytes int64, laters []later) int64 {
-	ops := int64(g.changes())
-	for _, l := range laters {
+// growthBytes is an upper estimate of what a flush adds to the file: rows, half-filled pages and the rewritten paths. It must
+// not be too low: bbolt would wait for the shared transaction to end, and the flusher, who has it, for bbolt. A deletion
+// writes anew what else is in its page, which may be rows of megabytes, but all together no more than there is. The caller
+// holds mu.
+func (b *Backend) growthBytes(j job) int64 {
+	ops, rewritten := int64(j.gen.changes()), int64(0)
+	for _, l := range j.laters {
 		ops += int64(len(l.deletes) + 1)
+		if len(l.deletes) > 0 {
+			rewritten = b.sizeInUse.Load()
+		}
 	}
-	return 3*bytes + ops*3*4096 + 16<<20
+	return 3*b.flushingB + rewritten + ops*3*4096 + 16<<20
 }
 
 // write is one bbolt transaction. bbolt panics when it meets a damaged page.

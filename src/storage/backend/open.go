@@ -34,7 +34,7 @@ func openFile(o Options) (db *bbolt.DB, mapped int64, err error) {
 	}
 	size := o.MmapBytes
 	if info, err := os.Stat(o.Path); err == nil {
-		size = max(size, 2*uint64(info.Size())) // so that a big file does not outgrow its map soon
+		size = max(size, 3*uint64(info.Size())) // so that a big file does not seem to outgrow its map soon
 	}
 	size = min(size, math.MaxInt/2)
 	for {

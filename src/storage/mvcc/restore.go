@@ -27,13 +27,13 @@ func (s *Store) restore() (pending bool, err error) {
 	}
 	// Compaction may have removed the newest rows: then its markers know the revision (etcd#17780).
 	s.compacted.Store(max(marks.Scheduled, marks.Finished))
-	s.current.Store(max(r.newest, marks.Scheduled, marks.Finished, 1))
+	s.current.Store(max(r.last.Main, marks.Scheduled, marks.Finished, 1))
 	return marks.Scheduled > marks.Finished, nil
 }
 
 type restorer struct {
 	s      *Store
-	newest int64
+	last   backend.Revision // of the row before
 	leases map[string]int64 // of the keys at head that have one
 }
 
@@ -42,7 +42,10 @@ func (r *restorer) row(key, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("bucket key: %w: restore the member from a snapshot", err)
 	}
-	r.newest = max(r.newest, rev.Main)
+	if rev.Main < 1 || !r.last.Less(rev) {
+		return fmt.Errorf("bucket key: row %d/%d follows row %d/%d: restore the member from a snapshot", rev.Main, rev.Sub, r.last.Main, r.last.Sub)
+	}
+	r.last = rev
 	if len(value) == 0 {
 		// A restore with a bumped revision leaves a row without content: it only moves the revision.
 		r.s.bumps = append(r.s.bumps, rev)

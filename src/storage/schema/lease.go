@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -9,6 +10,7 @@ import (
 	"quoin.dev/storage/backend"
 )
 
+// leaseKey is the id as 8 bytes big-endian, a negative one in two's complement (etcd#14239).
 func leaseKey(id int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
 
 // Leases reads every lease, ascending by the unsigned id.
@@ -16,7 +18,10 @@ func Leases(r Reader) (out []*leasepb.Lease, err error) {
 	err = r.Scan(backend.Lease, nil, nil, func(key, value []byte) error {
 		l := new(leasepb.Lease)
 		if err := l.UnmarshalVT(value); err != nil {
-			return fmt.Errorf("lease %x: %w: restore the member from a snapshot", key, err)
+			return fmt.Errorf("lease %x: its row does not decode: %w: restore the member from a snapshot", key, err)
+		}
+		if !bytes.Equal(leaseKey(l.GetID()), key) {
+			return fmt.Errorf("lease %x: the row says its id is %x: restore the member from a snapshot", key, uint64(l.GetID()))
 		}
 		out = append(out, l)
 		return nil

@@ -8,7 +8,8 @@ import (
 	"quoin.dev/storage/backend"
 )
 
-// Member is one row of the members bucket.
+// Member is one member. The JSON form is the row of the members bucket, and with that the context of a conf change and an
+// element of GET /members; the order of the fields is that of etcd. Slices are shared and must not be changed.
 type Member struct {
 	ID         uint64   `json:"id"`
 	PeerURLs   []string `json:"peerURLs"`
@@ -17,7 +18,10 @@ type Member struct {
 	ClientURLs []string `json:"clientURLs,omitempty"`
 }
 
-// Downgrade is the row of a running or cancelled downgrade.
+// Started tells whether the member has ever run: a member publishes its name when it starts.
+func (m Member) Started() bool { return m.Name != "" }
+
+// Downgrade is a downgrade job, running or cancelled. The JSON form is the row cluster/downgrade.
 type Downgrade struct {
 	TargetVersion string `json:"target-version"`
 	Enabled       bool   `json:"enabled"`
@@ -33,7 +37,7 @@ func memberKey(id uint64) []byte { return strconv.AppendUint(nil, id, 16) }
 
 func parseMemberKey(bucket backend.Bucket, key []byte) (uint64, error) {
 	id, err := strconv.ParseUint(string(key), 16, 64)
-	if err != nil {
+	if err != nil || string(memberKey(id)) != string(key) {
 		return 0, fmt.Errorf("bucket %s: key %q is not a member id: restore the member from a snapshot", bucket.Name(), key)
 	}
 	return id, nil
@@ -48,7 +52,7 @@ func Members(r Reader) (out []Member, err error) {
 		}
 		var m Member
 		if err := json.Unmarshal(value, &m); err != nil {
-			return fmt.Errorf("member %x: %w: restore the member from a snapshot", id, err)
+			return fmt.Errorf("member %x: its row does not decode: %w: restore the member from a snapshot", id, err)
 		}
 		if m.ID != id {
 			return fmt.Errorf("member %x: the row says its id is %x: restore the member from a snapshot", id, m.ID)
@@ -108,7 +112,7 @@ func PutClusterVersion(w Writer, version string) {
 func ReadDowngrade(r Reader) (d Downgrade, err error) {
 	if row := r.Get(backend.Cluster, keyDowngrade); row != nil {
 		if err = json.Unmarshal(row, &d); err != nil {
-			return d, fmt.Errorf("cluster/downgrade: %w: restore the member from a snapshot", err)
+			return d, fmt.Errorf("cluster/downgrade: the row does not decode: %w: restore the member from a snapshot", err)
 		}
 	}
 	return d, nil

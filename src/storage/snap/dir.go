@@ -173,5 +173,8 @@ func decode(file []byte) (*raftpb.Snapshot, error) {
 	if err := proto.Unmarshal(frame.GetData(), s); err != nil {
 		return nil, err
 	}
+	if raft.IsEmptySnap(s) {
+		return nil, errors.New("it is of no place in the log") // else it would pass for the beginning of the log
+	}
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"go.etcd.io/raft/v3/raftpb"
+	"quoin.dev/api/snappb"
 	"quoin.dev/pkg/vfs"
 	"quoin.dev/storage/wal"
 )
@@ -267,3 +269,21 @@ func (r *failingReader) Read(p []byte) (int, error) {
 
 // WriteTo hides the method of strings.Reader, which knows of no error.
 func (r *failingReader) WriteTo() {}
+
+// A file whose checksum is right and that says nothing would pass for the beginning of the log, which every log has a mark for.
+func TestSnapshotOfNoPlaceIsDamaged(t *testing.T) {
+	g := NewWithT(t)
+	mem := vfs.NewMem()
+	d := open(t, mem)
+	data, err := proto.Marshal(&raftpb.Snapshot{Data: []byte("members")})
+	g.Expect(err).NotTo(HaveOccurred())
+	file, err := (&snappb.Snapshot{Crc: new(crc32.Checksum(data, castagnoli)), Data: data}).MarshalVT()
+	g.Expect(err).NotTo(HaveOccurred())
+	f, err := vfs.Create(mem, "/snap/0000000000000001-0000000000000009.snap", 0o600)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = f.Write(file)
+	g.Expect(errors.Join(err, f.Close())).To(Succeed())
+	_, err = d.Load([]wal.Mark{{}})
+	g.Expect(err).To(MatchError(ErrNone))
+	g.Expect(names(t, mem)).To(Equal([]string{"0000000000000001-0000000000000009.snap.broken"}))
+}

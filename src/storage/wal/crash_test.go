@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -113,11 +114,13 @@ func (c *cutter) step() {
 
 const crashSegmentBytes = 16 << 10
 
+var seeds = flag.Uint64("seeds", 12, "how many random runs to cut")
+
 // TestPowerCut cuts the power at every kind of operation of random runs, keeping random sectors of what was not synced.
 // Every synced record is there after it, and what follows is a prefix of what was written. (etcd#14370, etcd#15069, etcd#16596)
 func TestPowerCut(t *testing.T) {
 	var cuts, torn int
-	for seed := range uint64(12) {
+	for seed := range *seeds {
 		mem := vfs.NewMem()
 		must(t, mem.MkdirAll("/member", 0o700), mem.SyncDir("/"))
 		m := &model{}

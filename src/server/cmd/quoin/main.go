@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -40,10 +41,13 @@ func run() int {
 	for _, name := range config.UnknownEnv(os.Environ()) {
 		log.Warn("unrecognized environment variable", zap.String("environment-variable", name))
 	}
-	server, err := embed.Start(cfg, log.Logger)
+	server, err := start(cfg, log, signals)
 	if err != nil {
 		log.Error("failed to start", zap.Error(err))
 		return 1
+	}
+	if server == nil {
+		return 0
 	}
 	select {
 	case s := <-signals:
@@ -54,6 +58,45 @@ func run() int {
 		log.Error("the member can not go on", zap.Error(err))
 		return 1
 	}
-	server.Stop()
+	stop(server, log)
 	return 0
+}
+
+// start returns nil when a signal came first. A start may wait long, for other members or for a large database, and
+// nothing of it has to be brought to an end: what it leaves is what a crash would leave.
+func start(cfg *config.Config, log *logging.Log, signals <-chan os.Signal) (*embed.Server, error) {
+	type outcome struct {
+		server *embed.Server
+		err    error
+	}
+	started := make(chan outcome, 1)
+	go func() {
+		server, err := embed.Start(cfg, log.Logger)
+		started <- outcome{server, err}
+	}()
+	select {
+	case o := <-started:
+		return o.server, o.err
+	case s := <-signals:
+		log.Info("received signal before the member was up; ending", zap.Stringer("signal", s))
+		return nil, nil
+	}
+}
+
+// stopTimeout bounds an orderly stop; supervisors and scripts count on an end within 1.5 s.
+const stopTimeout = 1400 * time.Millisecond
+
+// stop ends the server in order as far as there is time. What is left is made up for at the next start: the log on disk
+// holds everything that was acknowledged.
+func stop(server *embed.Server, log *logging.Log) {
+	stopped := make(chan struct{})
+	go func() {
+		server.Stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopTimeout):
+		log.Warn("the stop takes too long, ending without the rest of it", zap.Duration("timeout", stopTimeout))
+	}
 }

@@ -2,10 +2,13 @@ package index
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"sync"
 	"testing"
 )
+
+var seeds = flag.Uint64("seeds", 2, "how many random histories to try")
 
 // Guards against etcd#8127 (the index rebuilt wrongly), etcd#18089 (a tombstone exactly at the compacted revision is lost).
 func TestRandomAgainstTwin(t *testing.T) {
@@ -13,7 +16,7 @@ func TestRandomAgainstTwin(t *testing.T) {
 		{2, 3, 40, 2000}, {3, 3, 300, 3000}, {4, 3, 2000, 3000}, {12, 5, 1000, 3000}, {runMaxKeys, runMaxKeys, 6000, 6000},
 	} {
 		t.Run(fmt.Sprintf("leaf %d inner %d", c.leaf, c.inner), func(t *testing.T) {
-			for seed := range uint64(2) {
+			for seed := range *seeds {
 				p := newPair(t, seed, c.leaf, c.inner, c.keys)
 				for i := range c.steps {
 					// Seasons of growth and of decline, so that nodes split and merge.
