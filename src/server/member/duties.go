@@ -95,7 +95,8 @@ func (m *Member) purge() {
 			if p.keep == 0 {
 				continue
 			}
-			gone, err := wal.Purge(p.dir, p.suffix, int(p.keep), m.walOptions())
+			// The newest file may not be trusted yet, so the one before it always stays.
+			gone, err := wal.Purge(p.dir, p.suffix, max(int(p.keep), 2), m.walOptions())
 			if err != nil {
 				m.logger.Warn("failed to purge files", zap.String("dir", p.dir), zap.String("suffix", p.suffix), zap.Error(err))
 			}

@@ -4,7 +4,6 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/membership"
-	"quoin.dev/storage/backend"
 	"quoin.dev/storage/schema"
 )
 
@@ -59,7 +58,7 @@ func (m *Member) Hash() (hash uint32, revision int64, err error) {
 		return 0, 0, ErrStopped
 	}
 	revision = m.state.KV.Revision()
-	hash, err = m.backend.Hash(ignoredByHash)
+	hash, err = m.backend.Hash(schema.IgnoredByHash)
 	return hash, revision, err
 }
 
@@ -83,16 +82,4 @@ func (m *Member) storageVersionLocked() string {
 	view := m.backend.View()
 	defer view.Close()
 	return schema.StorageVersion(view)
-}
-
-// ignoredByHash leaves out rows that differ between members which hold the same data.
-func ignoredByHash(bucket, key []byte) bool {
-	if string(bucket) != backend.Meta.Name() {
-		return false
-	}
-	switch string(key) {
-	case "consistent_index", "term", "storageVersion":
-		return true
-	}
-	return false
 }

@@ -333,5 +333,5 @@ func TestAHangingDiskBoundsWhatIsTaken(t *testing.T) {
 	for range 900 {
 		d.gate <- struct{}{}
 	}
-	w.Eventually(func() int { return len(g.logs[1].list()) }, "10s").Should(Equal(taken))
+	w.Eventually(func() int { return len(g.logs[1].list()) }, "60s").Should(Equal(taken))
 }

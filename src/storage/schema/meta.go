@@ -105,3 +105,16 @@ func PutScheduledCompaction(w Writer, rev int64) {
 func FinishedCompaction(rev int64) (key, value []byte) {
 	return keyFinished, backend.AppendRevisionKey(nil, backend.Revision{Main: rev}, false)
 }
+
+// IgnoredByHash reports whether a row is left out of the hash of a whole file: it differs between members that hold the
+// same data.
+func IgnoredByHash(bucket, key []byte) bool {
+	if string(bucket) != backend.Meta.Name() {
+		return false
+	}
+	switch string(key) {
+	case "consistent_index", "term", string(keyStorageVersion):
+		return true
+	}
+	return false
+}
