@@ -9,56 +9,20 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/mod/modfile"
+	"quoin.dev/quoin/tools/internal/workspace"
 )
 
 var update = flag.Bool("update", false, "rewrite the dependency lists of the programs")
 
-// modules returns the go.mod of every module of the workspace, by directory.
-func modules(t *testing.T) map[string]*modfile.File {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(root, "go.work"))
+// TestModulesFitTogether: no replace, which others who use a module would not see; one version of each dependency that
+// modules share, and of our own modules; every module in go.work.
+func TestModulesFitTogether(t *testing.T) {
+	w, err := workspace.Load(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	work, err := modfile.ParseWork("go.work", data, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]*modfile.File{}
-	for _, use := range work.Use {
-		name := filepath.Join(root, use.Path, "go.mod")
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if all[use.Path], err = modfile.Parse(name, data, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return all
-}
-
-// TestNoReplace: a module with a replace directive can not be used by others as it is built here.
-func TestNoReplace(t *testing.T) {
-	for dir, f := range modules(t) {
-		for _, r := range f.Replace {
-			t.Errorf("%s/go.mod replaces %s", dir, r.Old.Path)
-		}
-	}
-}
-
-// TestOneVersion: every module of the workspace requires the same version of what they share.
-func TestOneVersion(t *testing.T) {
-	type use struct{ dir, version string }
-	first := map[string]use{}
-	for dir, f := range modules(t) {
-		for _, r := range f.Require {
-			if seen, ok := first[r.Mod.Path]; ok && seen.version != r.Mod.Version {
-				t.Errorf("%s is required at %s by %s and at %s by %s", r.Mod.Path, seen.version, seen.dir, r.Mod.Version, dir)
-			}
-			first[r.Mod.Path] = use{dir, r.Mod.Version}
-		}
+	if err := w.Check(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -89,6 +89,9 @@ func (p *program) build(name string) (string, error) {
 	args := []string{"build", "-o", path}
 	if p.ours && os.Getenv("QUOIN_E2E_RACE") != "" {
 		args = append(args, "-race")
+		if err := os.Setenv("GORACE", "halt_on_error=1"); err != nil { // the programs inherit it
+			return "", err
+		}
 	}
 	cmd := exec.Command("go", append(args, p.pkg)...)
 	cmd.Dir = filepath.Join(root, p.dir)

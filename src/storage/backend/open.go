@@ -6,11 +6,11 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
-	"golang.org/x/sys/unix"
 )
 
 // lockWait is how long Open waits for a process that is on its way out to release the file.
@@ -37,9 +37,12 @@ func openFile(o Options) (db *bbolt.DB, mapped int64, err error) {
 		size = max(size, 3*uint64(info.Size())) // so that a big file does not seem to outgrow its map soon
 	}
 	size = min(size, math.MaxInt/2)
+	if !mapsBeyondEnd {
+		size = 0
+	}
 	for {
 		db, err = tryOpen(o, int(size))
-		if err == nil || size < minMmapBytes || !(errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EINVAL)) {
+		if err == nil || size < minMmapBytes || !(errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EINVAL)) {
 			break
 		}
 		size /= 2
@@ -85,18 +88,14 @@ func tryOpen(o Options, mmapBytes int) (db *bbolt.DB, err error) {
 	})
 }
 
-// lockAndVerify takes the lock that bbolt takes again, on the same open file, right after it.
+// lockAndVerify waits until no other process has the file open, and looks at its pages before bbolt does.
 func lockAndVerify(f *os.File, exclusive bool) error {
-	how := unix.LOCK_SH
-	if exclusive {
-		how = unix.LOCK_EX
-	}
 	for deadline := time.Now().Add(lockWait); ; time.Sleep(lockWait / 50) {
-		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		err := tryLock(f, exclusive)
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
+		if !errors.Is(err, ErrLocked) {
 			return fmt.Errorf("lock: %w", err)
 		}
 		if time.Now().After(deadline) {
@@ -117,6 +116,8 @@ func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, ErrLocked), errors.Is(err, berrors.ErrTimeout):
 		return lockedError(path)
+	case errors.Is(err, ErrByteOrder):
+		return byteOrderError(path)
 	case errors.Is(err, ErrCorrupt):
 		return corruptError(path, unwrapCorrupt(err))
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math/bits"
 	"os"
 )
 
@@ -120,9 +121,18 @@ func findMeta(f io.ReaderAt, size int64) (boltMeta, error) {
 		return m1, nil
 	case size < int64(2*os.Getpagesize()):
 		return m0, corruptf("%d bytes are too few", size)
+	case otherByteOrder(f):
+		return m0, ErrByteOrder
 	default:
 		return m0, corruptf("no valid meta page")
 	}
+}
+
+// otherByteOrder reports whether the first meta page begins with the magic number read backwards.
+func otherByteOrder(f io.ReaderAt) bool {
+	var magic [4]byte
+	_, err := f.ReadAt(magic[:], pageHeader)
+	return err == nil && order.Uint32(magic[:]) == bits.ReverseBytes32(boltMagic)
 }
 
 type checker struct {

@@ -1,0 +1,27 @@
+//go:build unix
+
+package backend
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// mapsBeyondEnd says that the map of a file may be longer than the file, so that it can be made large ahead of time.
+const mapsBeyondEnd = true
+
+// tryLock takes the lock that bbolt takes again, on the same open file, right after it. It returns ErrLocked when another
+// process holds it.
+func tryLock(f *os.File, exclusive bool) error {
+	how := unix.LOCK_SH
+	if exclusive {
+		how = unix.LOCK_EX
+	}
+	err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return err
+}

@@ -1,0 +1,27 @@
+package backend
+
+import (
+	"errors"
+	"math"
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// mapsBeyondEnd says that a file is made as long as its map, so a map ahead of time would fill the disk.
+const mapsBeyondEnd = false
+
+// tryLock locks one byte far behind any content, next to the one that bbolt locks right after it: unlike on Unix, an open
+// file can not lock the same range twice. It returns ErrLocked when another process holds it.
+func tryLock(f *os.File, exclusive bool) error {
+	flags := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
+	if exclusive {
+		flags |= windows.LOCKFILE_EXCLUSIVE_LOCK
+	}
+	place := windows.Overlapped{Offset: math.MaxUint32 - 1, OffsetHigh: math.MaxUint32}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, &place)
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		return ErrLocked
+	}
+	return err
+}
