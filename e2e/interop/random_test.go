@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
@@ -37,10 +38,9 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// seed is fixed unless INTEROP_SEED gives another. It hides a known fault: with seeds 1 and 11 the answers differ (for 1,
-// HashKV at the head), and with 1795381664885180835 the etcd process goes away. A fresh seed belongs here once that is explained.
+// seed is another one in each run, unless INTEROP_SEED gives it.
 func seed(t *testing.T) uint64 {
-	s := number(t, "INTEROP_SEED", 7)
+	s := number(t, "INTEROP_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("replay with INTEROP_SEED=%d", s)
 	return s
 }
@@ -63,6 +63,7 @@ func TestRandomRequestsGetEqualAnswers(t *testing.T) {
 	connections := [2]*grpc.ClientConn{reference.Conn(t), subject.Conn(t)}
 	failures := map[string]int{} // error -> how often
 	differences := 0
+	compacted := int64(-1)
 	ops := int(number(t, "INTEROP_OPS", defaultRandomOps))
 	for i := range ops {
 		request := g.Next()
@@ -82,14 +83,17 @@ func TestRandomRequestsGetEqualAnswers(t *testing.T) {
 			continue
 		}
 		g.Observe(request, answers[0].Response)
+		if r, ok := request.(*pb.CompactionRequest); ok {
+			compacted = r.Revision
+		}
 		if r, ok := request.(*pb.RangeRequest); ok && differences < mostDifferences && !compareStream(t, connections, r) {
 			differences++
 		}
 		if i%500 == 499 {
-			compareHashes(t, reference, subject)
+			compareHashes(t, reference, subject, compacted)
 		}
 	}
-	compareHashes(t, reference, subject)
+	compareHashes(t, reference, subject, compacted)
 	compareCompactionHash(t, connections)
 	for _, text := range slices.Sorted(maps.Keys(failures)) {
 		t.Logf("%5d times %s", failures[text], text)
@@ -102,17 +106,16 @@ func TestRandomRequestsGetEqualAnswers(t *testing.T) {
 // compareCompactionHash compacts and waits for it; both processes then answer with the hash that they remember from before.
 func compareCompactionHash(t *testing.T, connections [2]*grpc.ClientConn) {
 	t.Helper()
-	head, err := randomkv.Execute(t.Context(), connections[0], everything(0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compact := &pb.CompactionRequest{Revision: head.(*pb.RangeResponse).Header.Revision, Physical: true}
-	for _, request := range []proto.Message{&pb.PutRequest{Key: []byte("after")}, compact} {
+	compact := &pb.CompactionRequest{Physical: true}
+	for _, request := range []proto.Message{&pb.PutRequest{Key: []byte("last")}, &pb.PutRequest{Key: []byte("after")}, compact} {
 		answers := both(connections, func(conn *grpc.ClientConn) (proto.Message, error) {
 			return randomkv.Execute(t.Context(), conn, request)
 		})
 		if d := randomkv.Difference(request, answers[0], answers[1]); d != "" || answers[0].Err != nil {
 			t.Fatalf("%T: %s %v", request, d, answers[0].Err)
+		}
+		if put, ok := answers[0].Response.(*pb.PutResponse); ok {
+			compact.Revision = put.Header.Revision - 1
 		}
 	}
 	answers := both(connections, func(conn *grpc.ClientConn) (proto.Message, error) {

@@ -51,7 +51,7 @@ func (g *Generator) Next() proto.Message {
 	case n < 73:
 		return g.deleteRange()
 	case n < 98:
-		return g.txn(3)
+		return g.transaction()
 	default:
 		return g.compaction()
 	}

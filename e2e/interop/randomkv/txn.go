@@ -9,6 +9,42 @@ import (
 // maxTxnOps is the default of --max-txn-ops.
 const maxTxnOps = 128
 
+// maxTxnDepth is how many transactions are inside of each other at most.
+const maxTxnDepth = 4
+
+// transaction draws a transaction that etcd survives. The check for duplicate keys takes the end of an interval "from key
+// on" for the key 0x00, so a put may keep the value of a key that the same transaction has deleted; etcd 3.7.3 panics
+// while it applies that. Quoin puts an empty value, or no lease.
+func (g *Generator) transaction() *pb.TxnRequest {
+	r := g.txn(maxTxnDepth - 1)
+	var deletes bool
+	var keep []*pb.PutRequest
+	eachOp(r, func(op *pb.RequestOp) {
+		deletes = deletes || len(op.GetRequestDeleteRange().GetRangeEnd()) > 0
+		if put := op.GetRequestPut(); put.GetIgnoreValue() || put.GetIgnoreLease() {
+			keep = append(keep, put)
+		}
+	})
+	if deletes {
+		for _, put := range keep {
+			put.IgnoreValue, put.IgnoreLease = false, false
+		}
+	}
+	return r
+}
+
+// eachOp visits the operations of a transaction and of those inside of it.
+func eachOp(r *pb.TxnRequest, visit func(*pb.RequestOp)) {
+	for _, branch := range [][]*pb.RequestOp{r.Success, r.Failure} {
+		for _, op := range branch {
+			visit(op)
+			if inner := op.GetRequestTxn(); inner != nil {
+				eachOp(inner, visit)
+			}
+		}
+	}
+}
+
 // txn draws a transaction whose nested ones go depth levels down at most.
 func (g *Generator) txn(depth int) *pb.TxnRequest {
 	r := &pb.TxnRequest{}

@@ -293,3 +293,21 @@ func TestCompactionHashes(t *testing.T) {
 		t.Fatalf("%d hashes kept", n)
 	}
 }
+
+// TestHashOfTheHeadBehindACompactionOfNothing: 0 asks for the head, also when revision 0 was compacted and its hash is kept.
+// A member that answered with the hash of nothing would agree with any other, and hide what the comparison looks for.
+func TestHashOfTheHeadBehindACompactionOfNothing(t *testing.T) {
+	s, b := newStore(t, "", Options{})
+	head := put(s, "a", "1")
+	done, err := s.Compact(0)
+	check(t, err)
+	b.Commit(backend.Applied{Index: 1, Term: 1})
+	wait(t, done)
+	want, err := s.HashKV(head)
+	check(t, err)
+	got, err := s.HashKV(0)
+	check(t, err)
+	if got != want || got.HashRevision != head {
+		t.Fatalf("hash at 0 is %+v, at the head %+v", got, want)
+	}
+}
