@@ -26,13 +26,18 @@ type inputs struct {
 	allowDirty                          bool
 }
 
+const (
+	platformsUsage  = `platforms as GOOS/GOARCH with commas between, or "all"`
+	allowDirtyUsage = "build from a tree with changes, for a trial; the commit is stamped with -dirty"
+)
+
 func (in *inputs) flags(cmd *cobra.Command, platforms string) {
 	f := cmd.Flags()
-	f.StringVar(&in.platforms, "platforms", platforms, `platforms as GOOS/GOARCH with commas between, or "all"`)
+	f.StringVar(&in.platforms, "platforms", platforms, platformsUsage)
 	f.StringVar(&in.version, "version", "", "version to stamp, without a leading v (default: the one that the modules require of each other)")
 	f.StringVar(&in.commit, "commit", "", "name the commit instead of asking git, for a tree without .git; the variable SOURCE_DATE_EPOCH must give its time")
 	f.StringVar(&in.builder, "builder", "https://quoin.dev/release/builder/local", "URI of who builds, for the provenance")
-	f.BoolVar(&in.allowDirty, "allow-dirty", false, "build from a tree with changes, for a trial; the commit is stamped with -dirty")
+	f.BoolVar(&in.allowDirty, "allow-dirty", false, allowDirtyUsage)
 }
 
 func buildCommand() *cobra.Command {

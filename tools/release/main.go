@@ -32,7 +32,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(buildCommand(), commandCommand(), verifyCommand(), compareCommand(), modulesCommand())
+	root.AddCommand(buildCommand(), commandCommand(), verifyCommand(), compareCommand(), identicalCommand(), modulesCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }

@@ -46,6 +46,9 @@ func TestInputsAreChecked(t *testing.T) {
 		"not a version like 1.2.3":       {"command", "--version", "v1"},
 		"not 40 hexadecimal digits":      {"command", "--commit", "HEAD"},
 		`required flag(s) "out"`:         {"build"},
+		"two builders are needed":        {"identical", "--with", "go"},
+		`there is no builder "make"`:     {"identical", "--with", "go,make"},
+		"see tools/offline":              {"identical", "--bazel", "no-such-bazel"},
 		"needs the time of the commit":   {"command", "--commit", "0123456789abcdef0123456789abcdef01234567"},
 	} {
 		t.Setenv("SOURCE_DATE_EPOCH", "")
