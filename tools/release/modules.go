@@ -81,8 +81,8 @@ func checkModulesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Proves that the modules fit together",
-		Long: `Proves: one version of each dependency that modules share, one version of our own modules, no replace in a go.mod,
-every module in go.work, and nothing that go mod tidy would change.`,
+		Long: `Proves: one version of each dependency that modules share, and a released one; one version of our own modules; no replace
+in a go.mod; every module in go.work; and nothing that go mod tidy would change.`,
 		Example: "  go run ./tools/release modules check",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

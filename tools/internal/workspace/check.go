@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/module"
 )
 
-// Check proves what `go mod tidy` does not: one version of each shared dependency, no replace in a go.mod, one version of
-// our own modules, and a go.work that knows every module.
+// Check proves what `go mod tidy` does not: one version of each shared dependency and a release of it, no replace in a
+// go.mod, one version of our own modules, and a go.work that knows every module.
 func (w *Workspace) Check() error {
 	_, version := w.Version()
-	return errors.Join(w.OneVersion(), w.NoReplace(), version, w.Complete())
+	return errors.Join(w.OneVersion(), w.NoneUnreleased(), w.NoReplace(), version, w.Complete())
 }
 
 // OneVersion fails when two modules require different versions of the same dependency.
@@ -29,6 +31,30 @@ func (w *Workspace) OneVersion() error {
 				continue
 			}
 			first[r.Mod.Path] = use{m.Dir, r.Mod.Version}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// demanded are dependencies whose unreleased commit is not our choice: a release of google.golang.org/grpc requires it.
+var demanded = []string{"github.com/planetscale/vtprotobuf"}
+
+// NoneUnreleased fails when a module requires a commit between two releases of a dependency: nobody stands behind that
+// one, and its branch may go away. A dependency that never had a release is as its authors want it.
+func (w *Workspace) NoneUnreleased() error {
+	var failures []error
+	for _, m := range w.Modules {
+		for _, r := range m.File.Require {
+			if r.Indirect || !module.IsPseudoVersion(r.Mod.Version) || slices.Contains(demanded, r.Mod.Path) {
+				continue
+			}
+			base, err := module.PseudoVersionBase(r.Mod.Version)
+			switch {
+			case err != nil:
+				failures = append(failures, fmt.Errorf("%s/go.mod: %s: %w", m.Dir, r.Mod.Path, err))
+			case base != "":
+				failures = append(failures, fmt.Errorf("%s/go.mod requires an unreleased %s, a commit behind %s (%s): require a release", m.Dir, r.Mod.Path, base, r.Mod.Version))
+			}
 		}
 	}
 	return errors.Join(failures...)

@@ -86,6 +86,9 @@ func TestCheckFinds(t *testing.T) {
 		change func()
 	}{
 		{"is required at", func() { edit("src/client/go.mod", "go.uber.org/zap v1.", "go.uber.org/zap v1.1") }},
+		{"requires an unreleased go.uber.org/zap, a commit behind v1.99.0", func() {
+			edit("src/client/go.mod", "go.uber.org/zap v1.", "go.uber.org/zap v1.99.1-0.20260102030405-0123456789ab // was v1.")
+		}},
 		{"src/client/go.mod replaces quoin.dev/api", func() {
 			edit("src/client/go.mod", "go 1.", "replace quoin.dev/api => ../api\n\ngo 1.")
 		}},
