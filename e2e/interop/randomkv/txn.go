@@ -13,25 +13,28 @@ const maxTxnOps = 128
 const maxTxnDepth = 4
 
 // transaction draws a transaction that etcd survives. The check for duplicate keys takes the end of an interval "from key
-// on" for the key 0x00, so a put may keep the value of a key that the same transaction has deleted; etcd 3.7.3 panics
-// while it applies that. Quoin puts an empty value, or no lease.
+// on" for the key 0x00, so that one transaction can delete a key and then put it. etcd 3.7.3 panics when that put is to keep
+// the value or the lease; and a compaction of its revision loses the put, after which reading the key ends the process.
 func (g *Generator) transaction() *pb.TxnRequest {
 	r := g.txn(maxTxnDepth - 1)
-	var deletes bool
-	var keep []*pb.PutRequest
+	var puts bool
+	var deletes []*pb.DeleteRangeRequest
 	eachOp(r, func(op *pb.RequestOp) {
-		deletes = deletes || len(op.GetRequestDeleteRange().GetRangeEnd()) > 0
-		if put := op.GetRequestPut(); put.GetIgnoreValue() || put.GetIgnoreLease() {
-			keep = append(keep, put)
+		puts = puts || op.GetRequestPut() != nil
+		if d := op.GetRequestDeleteRange(); d != nil {
+			deletes = append(deletes, d)
 		}
 	})
-	if deletes {
-		for _, put := range keep {
-			put.IgnoreValue, put.IgnoreLease = false, false
+	for _, d := range deletes {
+		if puts && bytes.Equal(d.RangeEnd, fromKeyOn) {
+			d.RangeEnd = []byte{0xff, 0xff}
 		}
 	}
 	return r
 }
+
+// fromKeyOn is the end of an interval that has none.
+var fromKeyOn = []byte{0}
 
 // eachOp visits the operations of a transaction and of those inside of it.
 func eachOp(r *pb.TxnRequest, visit func(*pb.RequestOp)) {

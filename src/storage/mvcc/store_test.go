@@ -311,3 +311,35 @@ func TestHashOfTheHeadBehindACompactionOfNothing(t *testing.T) {
 		t.Fatalf("hash at 0 is %+v, at the head %+v", got, want)
 	}
 }
+
+// TestPutBehindADeleteOfItsOwnTransaction stays through a compaction of their common revision, and through a restart.
+func TestPutBehindADeleteOfItsOwnTransaction(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s, b := newStore(t, path, Options{})
+	put(s, "d", "old")
+	txn := s.Begin()
+	txn.DeleteRange([]byte("a"), []byte{0})
+	txn.Put([]byte("d"), []byte("new"), 0)
+	txn.End()
+	rev := s.Revision()
+	done, err := s.Compact(rev)
+	check(t, err)
+	b.Commit(backend.Applied{Index: 1, Term: 1})
+	wait(t, done)
+	holds := func() {
+		t.Helper()
+		var kvs [][]byte
+		_, err := s.Range(t.Context(), []byte("a"), []byte{0}, RangeOptions{Revision: rev}, func(kv []byte) error {
+			kvs = append(kvs, bytes.Clone(kv))
+			return nil
+		})
+		if check(t, err); len(kvs) != 1 || !bytes.Contains(kvs[0], []byte("new")) {
+			t.Fatalf("keys are %q", kvs)
+		}
+	}
+	holds()
+	s.Close()
+	check(t, b.Close())
+	s, _ = newStore(t, path, Options{})
+	holds()
+}
