@@ -1,0 +1,401 @@
+// Package watch tells watchers what happened to their keys: every change of every revision, in order, once.
+//
+// The applier publishes what it has changed and goes on. A dispatcher matches it with the watchers that are up to date and
+// queues the events in their streams. A watcher that starts in the past, or whose stream is full, is behind: it catches up
+// outside of all that, from the recent changes in memory or from the rows of the store, and is up to date again when it has
+// seen what the dispatcher has. It never skips a change: when one it needs is compacted, it is canceled and told so.
+package watch
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"quoin.dev/storage/mvcc"
+)
+
+// Reasons to refuse a watcher.
+var (
+	ErrEmptyRange  = errors.New("mvcc: watcher range is empty")
+	ErrDuplicateID = errors.New("mvcc: duplicate watch ID provided on the WatchStream")
+	ErrCompacted   = mvcc.ErrCompacted
+)
+
+// Options of a watcher.
+type Options struct {
+	Key, End []byte // as in a range
+	ID       int64  // 0: the stream chooses
+	Start    int64  // first revision of interest; 0: the next one
+	PrevKV   bool
+	NoPut    bool
+	NoDelete bool
+	Fragment bool
+	Progress bool // wants to hear of the revision when it has been quiet
+}
+
+// Watcher is one watch of a stream. Its fields belong to the hub's lock, but for open, which belongs to its stream's.
+type Watcher struct {
+	interval
+	options Options
+	stream  *Stream
+	id      int64
+
+	group  *group
+	slot   int
+	behind bool
+	pass   pass     // part in the current pass, for one that is behind
+	next   int64    // first revision that was not seen
+	quiet  bool     // no event since the last tick
+	hits   []*Event // of the batch that is being matched
+	open   *entry
+}
+
+// pass is the part that a watcher has in a pass of those that are behind.
+type pass uint8
+
+const (
+	passNone    pass = iota // its stream is full, or it came later
+	passWaiting             // it is further behind than where the pass begins
+	passTaken
+)
+
+// batch is what one transaction changed.
+type batch struct {
+	revision int64
+	changes  []mvcc.Change
+	events   []*Event // encoded when the first watcher wants one
+	bytes    int
+}
+
+func (b *batch) event(i int) *Event {
+	if b.events == nil {
+		b.events = make([]*Event, len(b.changes))
+	}
+	if b.events[i] == nil {
+		b.events[i] = newEvent(&b.changes[i])
+	}
+	return b.events[i]
+}
+
+// Hub connects one store with all watchers.
+type Hub struct {
+	logger *zap.Logger
+	ctx    context.Context
+	stop   context.CancelFunc
+	loops  sync.WaitGroup
+
+	// storeMu lets those who read rows finish before the store is taken away.
+	storeMu sync.RWMutex
+	store   *mvcc.Store // nil between Detach and Attach
+
+	inbox inbox
+
+	mu         sync.Mutex // before the lock of a stream
+	attached   bool
+	upToDate   matcher
+	late       matcher
+	recent     recent
+	dispatched int64 // every batch up to this revision was matched
+	place      int64 // where the last pass of those that are behind began
+	touched    []*Watcher
+
+	moves chan struct{} // has one token when watchers that are behind may get on
+}
+
+// New returns a hub without a store.
+func New(logger *zap.Logger) *Hub {
+	h := &Hub{logger: logger, moves: make(chan struct{}, 1)}
+	h.inbox.init()
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	h.loops.Go(h.dispatch)
+	h.loops.Go(h.catchUp)
+	return h
+}
+
+// Close ends the hub's goroutines. Streams get nothing more.
+func (h *Hub) Close() {
+	h.stop()
+	h.loops.Wait()
+}
+
+// Attach connects the hub with a store, at a start and after a snapshot has replaced the store. All watchers go on from
+// where they were.
+func (h *Hub) Attach(store *mvcc.Store) {
+	h.storeMu.Lock()
+	h.store = store
+	h.storeMu.Unlock()
+	h.mu.Lock()
+	h.attached = true
+	h.dispatched = store.Revision()
+	h.mu.Unlock()
+	h.behindMayMove()
+}
+
+// Detach lets go of the store: when it returns the hub does not read it any more. The applier calls it, so nothing is
+// published meanwhile.
+func (h *Hub) Detach() {
+	h.storeMu.Lock()
+	h.store = nil
+	h.storeMu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.attached = false
+	h.inbox.take() // the next store has it
+	h.recent = recent{}
+	h.fallBehind()
+	h.late.all(func(w *Watcher) { w.pass = passNone })
+}
+
+// Publish tells of the changes of one transaction, in the order of revisions. It does not wait for anybody.
+func (h *Hub) Publish(changes []mvcc.Change) {
+	if len(changes) > 0 {
+		h.inbox.put(changes)
+	}
+}
+
+// NewStream returns an empty stream; it has to be closed.
+func (h *Hub) NewStream() *Stream {
+	return &Stream{hub: h, watchers: map[int64]*Watcher{}, wake: make(chan struct{}, 1)}
+}
+
+// Close removes the watchers of a stream.
+func (s *Stream) Close() {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, w := range s.watchers {
+		s.hub.remove(w)
+	}
+}
+
+// Watch adds a watcher, and queues the reply that says so with the revision now. A watcher of revisions that are compacted is
+// canceled right behind that.
+func (s *Stream) Watch(o Options, now, compacted int64) error {
+	in, err := newInterval(o.Key, o.End)
+	if err != nil {
+		return err
+	}
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	id := o.ID
+	if id == 0 {
+		for s.watchers[s.nextID] != nil {
+			s.nextID++
+		}
+		id = s.nextID
+		s.nextID++
+	} else if s.watchers[id] != nil {
+		return ErrDuplicateID
+	}
+	w := &Watcher{interval: in, options: o, stream: s, id: id, next: o.Start, quiet: true}
+	if o.Start == 0 {
+		w.next = now + 1
+	}
+	s.say(Reply{ID: id, Created: true, Revision: now})
+	if w.next < compacted {
+		s.say(Reply{ID: id, Canceled: true, Revision: now, CompactRevision: compacted})
+		return nil
+	}
+	s.watchers[id] = w
+	h.watched()
+	if w.next > h.dispatched && h.attached {
+		h.upToDate.add(w)
+		return nil
+	}
+	w.behind = true
+	h.late.add(w)
+	h.behindMayMove()
+	return nil
+}
+
+// watched begins to keep what is published, when the first watcher comes. What was published before is not in the inbox.
+func (h *Hub) watched() {
+	if h.inbox.watched.Swap(true) || !h.attached {
+		return
+	}
+	h.storeMu.RLock()
+	defer h.storeMu.RUnlock()
+	h.recent = recent{}
+	h.dispatched = h.store.Revision()
+}
+
+// Cancel ends a watcher, and queues the reply that says so; false if the stream has none of that id.
+func (s *Stream) Cancel(id, now int64) bool {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	w := s.watchers[id]
+	if w == nil {
+		return false
+	}
+	s.hub.remove(w)
+	s.say(Reply{ID: id, Canceled: true, Revision: now})
+	return true
+}
+
+// Refuse queues the reply to a watch that could not be created.
+func (s *Stream) Refuse(reason string, now int64) {
+	s.say(Reply{ID: -1, Created: true, Canceled: true, Reason: reason, Revision: now})
+}
+
+// Progress answers a request for progress: with the revision up to which all of the stream's watchers have seen everything,
+// in the order of the events, or with nothing while one of them is behind or has not begun.
+func (s *Stream) Progress(now int64) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, w := range s.watchers {
+		if !s.hub.current(w) {
+			return
+		}
+		now = s.hub.dispatched
+	}
+	s.say(Reply{ID: -1, Revision: now})
+}
+
+// Tick tells the watchers of a stream that want it, and that have been quiet since the last tick, up to which revision
+// there was nothing.
+func (s *Stream) Tick() {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, w := range s.watchers {
+		if w.options.Progress && w.quiet && s.hub.current(w) {
+			s.say(Reply{ID: w.id, Revision: s.hub.dispatched})
+		}
+		w.quiet = true
+	}
+}
+
+// current says whether a watcher has begun and was offered everything that was dispatched.
+func (h *Hub) current(w *Watcher) bool { return !w.behind && w.next <= h.dispatched+1 }
+
+// remove takes a watcher out of everything.
+func (h *Hub) remove(w *Watcher) {
+	if w.behind {
+		h.late.remove(w)
+	} else {
+		h.upToDate.remove(w)
+	}
+	delete(w.stream.watchers, w.id)
+	if h.late.count+h.upToDate.count == 0 {
+		h.inbox.watched.Store(false)
+	}
+}
+
+// dispatch matches batches with the watchers that are up to date.
+func (h *Hub) dispatch() {
+	for {
+		select {
+		case <-h.inbox.wake:
+		case <-h.ctx.Done():
+			return
+		}
+		h.mu.Lock()
+		batches, upTo, lost := h.inbox.take()
+		if lost && h.attached && upTo > h.dispatched {
+			h.recent = recent{}
+			h.fallBehind()
+			h.dispatched = upTo
+			h.behindMayMove()
+		}
+		h.mu.Unlock()
+		for i := range batches {
+			h.mu.Lock()
+			if b := &batches[i]; h.attached && b.revision > h.dispatched {
+				h.match(&h.upToDate, b, b.revision)
+				h.dispatched = b.revision
+				h.recent.add(b)
+			}
+			h.mu.Unlock()
+		}
+	}
+}
+
+// match offers a batch to the watchers in m that want it. Those whose stream is full are behind from then on.
+func (h *Hub) match(m *matcher, b *batch, header int64) {
+	touched := h.touched[:0]
+	for i := range b.changes {
+		c := &b.changes[i]
+		m.each(c.Key, func(w *Watcher) {
+			if w.next > b.revision || (w.behind && w.pass != passTaken) || (c.Tombstone && w.options.NoDelete) || (!c.Tombstone && w.options.NoPut) {
+				return
+			}
+			if len(w.hits) == 0 {
+				touched = append(touched, w)
+			}
+			w.hits = append(w.hits, b.event(i))
+		})
+	}
+	for i, w := range touched {
+		taken := w.stream.offer(w, header, w.hits)
+		clear(w.hits)
+		w.hits = w.hits[:0]
+		touched[i] = nil
+		w.quiet = false
+		switch {
+		case taken:
+			w.next = b.revision + 1
+		case w.behind:
+			w.pass, w.next = passNone, b.revision
+		default:
+			h.upToDate.remove(w)
+			w.behind, w.pass, w.next = true, passNone, b.revision
+			h.late.add(w)
+		}
+	}
+	h.touched = touched[:0]
+}
+
+// fallBehind makes every watcher one that has to catch up, from behind what was dispatched.
+func (h *Hub) fallBehind() {
+	var all []*Watcher
+	h.upToDate.all(func(w *Watcher) { all = append(all, w) })
+	for _, w := range all {
+		h.upToDate.remove(w)
+		w.behind, w.pass, w.next = true, passNone, max(w.next, h.dispatched+1)
+		h.late.add(w)
+	}
+}
+
+// behindMayMove wakes the goroutine that lets watchers catch up.
+func (h *Hub) behindMayMove() {
+	select {
+	case h.moves <- struct{}{}:
+	default:
+	}
+}
+
+// reply completes an entry that was taken out of its stream.
+func (h *Hub) reply(e *entry) Reply {
+	r := e.reply
+	if len(e.events) == 0 {
+		return r
+	}
+	r.Frames = make([][]byte, len(e.events))
+	if e.w.options.PrevKV {
+		h.storeMu.RLock()
+		defer h.storeMu.RUnlock()
+	}
+	for i, ev := range e.events {
+		if r.Frames[i] = ev.frame; e.w.options.PrevKV && h.store != nil {
+			r.Frames[i] = ev.frameWithPrev(h.store)
+		}
+	}
+	return r
+}
+
+// newInterval reads the ends of a watch: no key is the first possible one, and an end of one zero byte is none.
+func newInterval(key, end []byte) (interval, error) {
+	if len(key) == 0 {
+		key = []byte{0}
+	}
+	switch {
+	case len(end) == 0:
+		return interval{from: key, single: true}, nil
+	case len(end) == 1 && end[0] == 0:
+		return interval{from: key}, nil
+	case string(end) <= string(key):
+		return interval{}, ErrEmptyRange
+	}
+	return interval{from: key, to: end}, nil
+}

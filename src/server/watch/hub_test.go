@@ -1,0 +1,585 @@
+package watch
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"quoin.dev/api/mvccpb"
+
+	"quoin.dev/storage/backend"
+	"quoin.dev/storage/mvcc"
+)
+
+// patience is how long a condition may take that is sure to come.
+const patience = 60 * time.Second
+
+// bench is a store with a hub, and everything that happened to it.
+type bench struct {
+	t     testing.TB
+	b     *backend.Backend
+	store *mvcc.Store
+	hub   *Hub
+	index uint64
+
+	mu      sync.Mutex
+	history []mvcc.Change
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	b, err := backend.Open(backend.Options{Path: filepath.Join(t.TempDir(), "db")})
+	check(t, err)
+	store, err := mvcc.Open(b, mvcc.Options{CompactionPause: time.Millisecond})
+	check(t, err)
+	s := &bench{t: t, b: b, store: store, hub: New(zap.NewNop())}
+	s.hub.Attach(store)
+	t.Cleanup(func() {
+		s.hub.Close()
+		store.Close()
+		check(t, b.Close())
+	})
+	return s
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// write runs one transaction and publishes it.
+func (s *bench) write(fn func(*mvcc.Txn)) int64 {
+	txn := s.store.Begin()
+	fn(txn)
+	changes := txn.End()
+	s.mu.Lock()
+	s.history = append(s.history, changes...)
+	s.mu.Unlock()
+	s.hub.Publish(changes)
+	s.commit()
+	return s.store.Revision()
+}
+
+func (s *bench) commit() {
+	s.index++
+	s.b.Commit(backend.Applied{Index: s.index, Term: 1})
+}
+
+func (s *bench) put(key, value string) int64 {
+	return s.write(func(t *mvcc.Txn) { t.Put([]byte(key), []byte(value), 0) })
+}
+
+func (s *bench) del(key, end string) int64 {
+	return s.write(func(t *mvcc.Txn) { t.DeleteRange([]byte(key), []byte(end)) })
+}
+
+func (s *bench) compact(rev int64) {
+	_, err := s.store.Compact(rev)
+	check(s.t, err)
+	s.commit()
+}
+
+func (s *bench) watch(stream *Stream, o Options) error {
+	return stream.Watch(o, s.store.Revision(), s.store.CompactRevision())
+}
+
+func (s *bench) stream() *Stream {
+	stream := s.hub.NewStream()
+	s.t.Cleanup(stream.Close)
+	return stream
+}
+
+// next is the next reply of a stream; it has to come.
+func (s *bench) next(stream *Stream) Reply {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	r, err := stream.Next(ctx)
+	check(s.t, err)
+	return r
+}
+
+// silent fails if there is a reply although everything that was published has been dispatched.
+func (s *bench) silent(stream *Stream) {
+	s.t.Helper()
+	s.settle()
+	if e := stream.pop(); e != nil {
+		s.t.Fatalf("expected nothing, got %+v", s.hub.reply(e))
+	}
+}
+
+// settle waits until the hub has done everything that it can do.
+func (s *bench) settle() {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Microsecond) {
+		s.hub.mu.Lock()
+		done := s.hub.dispatched >= s.store.Revision() || s.hub.upToDate.count+s.hub.late.count == 0
+		s.hub.late.all(func(w *Watcher) { done = done && !w.stream.room() })
+		s.hub.mu.Unlock()
+		if done {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatal("the hub does not come to rest")
+		}
+	}
+}
+
+func events(t testing.TB, r Reply) []*mvccpb.Event {
+	t.Helper()
+	var all []*mvccpb.Event
+	for _, frame := range r.Frames {
+		num, _, n := protowire.ConsumeTag(frame)
+		body, m := protowire.ConsumeBytes(frame[n:])
+		if num != responseEventsField || n+m != len(frame) {
+			t.Fatalf("not one event field: %x", frame)
+		}
+		e := new(mvccpb.Event)
+		check(t, e.UnmarshalVT(body))
+		all = append(all, e)
+	}
+	return all
+}
+
+func (s *bench) expect(stream *Stream, want ...string) Reply {
+	s.t.Helper()
+	r := s.next(stream)
+	var got []string
+	for _, e := range events(s.t, r) {
+		text := fmt.Sprintf("%s %s=%s @%d", e.Type, e.Kv.Key, e.Kv.Value, e.Kv.ModRevision)
+		if e.PrevKv != nil {
+			text += fmt.Sprintf(" was %s @%d", e.PrevKv.Value, e.PrevKv.ModRevision)
+		}
+		got = append(got, text)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		s.t.Fatalf("got %q, want %q", got, want)
+	}
+	return r
+}
+
+func (s *bench) created(stream *Stream, id int64) {
+	s.t.Helper()
+	if r := s.next(stream); !r.Created || r.ID != id || r.Canceled {
+		s.t.Fatalf("expected watch %d to be created, got %+v", id, r)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	s := newBench(t)
+	s.put("a", "old")
+	stream := s.stream()
+	check(t, s.watch(stream, Options{Key: []byte("a"), PrevKV: true}))
+	s.created(stream, 0)
+	s.put("b", "unseen")
+	s.put("a", "1")
+	s.expect(stream, "PUT a=1 @4 was old @2")
+	s.del("a", "")
+	s.expect(stream, "DELETE a= @5 was 1 @4")
+	s.put("a", "2")
+	s.expect(stream, "PUT a=2 @6")
+	s.silent(stream)
+
+	if !stream.Cancel(0, 6) || stream.Cancel(0, 6) {
+		t.Fatal("a watch can be canceled once")
+	}
+	if r := s.next(stream); !r.Canceled || r.ID != 0 || r.CompactRevision != 0 {
+		t.Fatalf("got %+v", r)
+	}
+	s.put("a", "3")
+	s.silent(stream)
+}
+
+// TestOneRevisionIsOneReply: also when it is read from the past.
+func TestOneRevisionIsOneReply(t *testing.T) {
+	s := newBench(t)
+	live, past := s.stream(), s.stream()
+	check(t, s.watch(live, Options{Key: []byte("a"), End: []byte("c")}))
+	s.created(live, 0)
+	s.write(func(txn *mvcc.Txn) {
+		txn.Put([]byte("a"), []byte("1"), 0)
+		txn.Put([]byte("x"), []byte("1"), 0)
+		txn.Put([]byte("b"), []byte("2"), 0)
+	})
+	if r := s.expect(live, "PUT a=1 @2", "PUT b=2 @2"); r.Revision != 2 {
+		t.Fatalf("header says %d", r.Revision)
+	}
+	s.put("c", "unseen")
+	check(t, s.watch(past, Options{Key: []byte("a"), End: []byte("c"), Start: 1}))
+	s.created(past, 0)
+	if r := s.expect(past, "PUT a=1 @2", "PUT b=2 @2"); r.Revision != 3 {
+		t.Fatalf("header says %d", r.Revision)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	s := newBench(t)
+	stream := s.stream()
+	check(t, s.watch(stream, Options{Key: []byte("a"), NoPut: true, ID: 7}))
+	check(t, s.watch(stream, Options{Key: []byte("a"), NoDelete: true}))
+	s.created(stream, 7)
+	s.created(stream, 0)
+	s.put("a", "1")
+	if r := s.expect(stream, "PUT a=1 @2"); r.ID != 0 {
+		t.Fatalf("watch %d", r.ID)
+	}
+	s.del("a", "")
+	if r := s.expect(stream, "DELETE a= @3"); r.ID != 7 {
+		t.Fatalf("watch %d", r.ID)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	s := newBench(t)
+	stream := s.stream()
+	if err := s.watch(stream, Options{Key: []byte("b"), End: []byte("a")}); err != ErrEmptyRange {
+		t.Fatalf("got %v", err)
+	}
+	check(t, s.watch(stream, Options{Key: []byte("a"), ID: 1}))
+	if err := s.watch(stream, Options{Key: []byte("a"), ID: 1}); err != ErrDuplicateID {
+		t.Fatalf("got %v", err)
+	}
+	check(t, s.watch(stream, Options{Key: []byte("a")}))
+	check(t, s.watch(stream, Options{Key: []byte("a")})) // 1 is taken
+	for _, id := range []int64{1, 0, 2} {
+		s.created(stream, id)
+	}
+}
+
+// TestCompacted: etcd#17529, #18089, #19179. Who needs a compacted revision is told; the compact revision itself can be read,
+// deletions at it included.
+func TestCompacted(t *testing.T) {
+	s := newBench(t)
+	s.put("a", "1")
+	s.put("a", "2")
+	rev := s.del("a", "")
+	s.put("b", "1")
+	s.compact(rev)
+	stream := s.stream()
+	check(t, s.watch(stream, Options{Key: []byte("a"), Start: rev}))
+	check(t, s.watch(stream, Options{Key: []byte("a"), Start: rev - 1}))
+	s.created(stream, 0)
+	var canceled bool
+	for range 3 {
+		switch r := s.next(stream); {
+		case r.Created:
+		case r.Canceled:
+			canceled = r.ID == 1 && r.CompactRevision == rev && r.Reason == ""
+		default:
+			if e := events(t, r); r.ID != 0 || len(e) != 1 || e[0].Type != mvccpb.Event_DELETE || e[0].Kv.ModRevision != rev {
+				t.Fatalf("got %v", e)
+			}
+		}
+	}
+	if !canceled {
+		t.Fatal("the watch from below was not canceled")
+	}
+}
+
+// TestFutureRevision: etcd#20221. Nothing below the revision that was asked for, neither events nor progress.
+func TestFutureRevision(t *testing.T) {
+	s := newBench(t)
+	stream := s.stream()
+	check(t, s.watch(stream, Options{Key: []byte("a"), Start: 5, Progress: true}))
+	s.created(stream, 0)
+	for range 3 {
+		s.put("a", "early")
+		s.settle()
+		stream.Progress(s.store.Revision())
+		stream.Tick()
+	}
+	// At revision 4 the watch has seen all there is below 5.
+	for _, id := range []int64{-1, 0} {
+		if r := s.next(stream); r.ID != id || r.Revision != 4 || len(r.Frames) != 0 {
+			t.Fatalf("got %+v", r)
+		}
+	}
+	s.silent(stream)
+	s.put("a", "wanted")
+	s.expect(stream, "PUT a=wanted @5")
+}
+
+// TestProgressKeepsTheOrder: etcd#15220. A progress reply never says more than was delivered before it.
+func TestProgressKeepsTheOrder(t *testing.T) {
+	s := newBench(t)
+	stream := s.stream()
+	check(t, s.watch(stream, Options{Key: []byte("a")}))
+	s.created(stream, 0)
+	const last = 3000
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range last {
+			s.put("a", fmt.Sprint(i))
+			if i%3 == 0 {
+				stream.Progress(s.store.Revision())
+			}
+		}
+	}()
+	defer func() { <-done }()
+	progressed := 0
+	for seen := int64(1); seen < last+1; {
+		r := s.next(stream)
+		for _, e := range events(t, r) {
+			if e.Kv.ModRevision != seen+1 {
+				t.Fatalf("revision %d follows %d", e.Kv.ModRevision, seen)
+			}
+			seen++
+		}
+		if r.ID == -1 {
+			progressed++
+			if r.Revision != seen {
+				t.Fatalf("progress says %d, and %d was delivered", r.Revision, seen)
+			}
+		}
+	}
+	if progressed == 0 {
+		t.Fatal("no progress was told")
+	}
+}
+
+// TestTick: etcd#17566. A watch that never had an event is told the revision, and one that just had one is not.
+func TestTick(t *testing.T) {
+	s := newBench(t)
+	stream := s.stream()
+	check(t, s.watch(stream, Options{Key: []byte("quiet"), Progress: true}))
+	check(t, s.watch(stream, Options{Key: []byte("quiet too")}))
+	s.created(stream, 0)
+	s.created(stream, 1)
+	rev := s.put("a", "1")
+	s.settle()
+	stream.Tick()
+	if r := s.next(stream); r.ID != 0 || r.Revision != rev || len(r.Frames) != 0 || r.Created || r.Canceled {
+		t.Fatalf("got %+v", r)
+	}
+	s.put("quiet", "1")
+	s.expect(stream, "PUT quiet=1 @3")
+	stream.Tick()
+	s.silent(stream)
+	stream.Tick()
+	if r := s.next(stream); r.ID != 0 || r.Revision != 3 {
+		t.Fatalf("got %+v", r)
+	}
+}
+
+// TestTwin has many watchers of every kind, readers that stop now and then, compactions and replacements of the store, and
+// compares what each watcher was told with what happened. etcd#15271, #15274, #17529, #8411, #9281, #9775.
+func TestTwin(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	s := newBench(t)
+	rng := rand.New(rand.NewPCG(seed, 2))
+	key := func() string { return string("abcdef"[rng.IntN(6)]) + string("xyz"[rng.IntN(3)]) }
+	pad := bytes.Repeat([]byte("v"), 8<<10)
+
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	var streams []*twinStream
+	for i := range 12 {
+		ts := &twinStream{s: s, stream: s.stream(), slow: i%3 == 0, rng: rand.New(rand.NewPCG(seed, uint64(100+i))), watches: map[int64]*twinWatch{}}
+		streams = append(streams, ts)
+		readers.Go(func() { ts.read(ctx) })
+	}
+	const steps = 4000
+	for i := range steps {
+		switch n := rng.IntN(100); {
+		case n < 60:
+			s.put(key(), string(pad[:rng.IntN(len(pad))]))
+		case n < 70:
+			s.del(key(), "")
+		case n < 72:
+			s.del("a", key())
+		case n < 80:
+			s.write(func(txn *mvcc.Txn) {
+				txn.Put([]byte(key()), []byte("1"), 0)
+				txn.Put([]byte("g"), []byte("2"), 0)
+				txn.DeleteRange([]byte(key()), nil)
+			})
+		case n < 96:
+			ts := streams[rng.IntN(len(streams))]
+			o := Options{Key: []byte(key()), PrevKV: rng.IntN(3) == 0, NoPut: rng.IntN(8) == 0, NoDelete: rng.IntN(8) == 0}
+			if rng.IntN(2) == 0 {
+				o.End = []byte{0}
+			}
+			switch rng.IntN(4) {
+			case 0:
+				o.Start = max(1, s.store.CompactRevision()-2+rng.Int64N(s.store.Revision()))
+			case 1:
+				o.Start = s.store.Revision() + rng.Int64N(20)
+			}
+			ts.watch(o)
+		case n < 98 && rng.IntN(4) == 0:
+			if c, r := max(s.store.CompactRevision(), 0), s.store.Revision(); r > c+50 {
+				s.compact(c + rng.Int64N(r-c-20) + 1)
+			}
+		case n == 99 && rng.IntN(5) == 0:
+			s.hub.Detach()
+			s.put(key(), "while nobody looked")
+			s.hub.Attach(s.store)
+		}
+		if i%500 == 499 {
+			for _, ts := range streams {
+				ts.stream.Progress(s.store.Revision())
+			}
+		}
+	}
+	end := s.store.Revision()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		open := 0
+		for _, ts := range streams {
+			open += ts.unfinished(end)
+		}
+		if open == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d watches have not been told everything", open)
+		}
+	}
+	stop()
+	readers.Wait()
+	watches, canceled, told := 0, 0, 0
+	for _, ts := range streams {
+		for _, w := range ts.watches {
+			watches++
+			told += w.told
+			if w.canceled {
+				canceled++
+			}
+		}
+	}
+	t.Logf("%d watches, %d of them canceled by a compaction, %d events", watches, canceled, told)
+	if canceled == 0 || told < steps {
+		t.Fatal("too little happened")
+	}
+}
+
+// twinStream reads a stream and holds every reply to what happened.
+type twinStream struct {
+	s      *bench
+	stream *Stream
+	slow   bool
+	rng    *rand.Rand
+
+	mu      sync.Mutex
+	watches map[int64]*twinWatch
+}
+
+type twinWatch struct {
+	in       interval
+	o        Options
+	at       int // place in the history up to which everything was told
+	started  bool
+	canceled bool
+	told     int
+}
+
+func (ts *twinStream) watch(o Options) {
+	now := ts.s.store.Revision()
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	in, err := newInterval(o.Key, o.End)
+	check(ts.s.t, err)
+	w := &twinWatch{in: in, o: o}
+	if o.Start == 0 {
+		w.o.Start = now + 1
+	}
+	ts.watches[int64(len(ts.watches))] = w
+	check(ts.s.t, ts.stream.Watch(o, now, ts.s.store.CompactRevision()))
+}
+
+func (w *twinWatch) wants(c *mvcc.Change) bool {
+	return c.Revision >= w.o.Start && w.in.contains(c.Key) && (!c.Tombstone || !w.o.NoDelete) && (c.Tombstone || !w.o.NoPut)
+}
+
+// skip moves on to the next change that the watch wants.
+func (w *twinWatch) skip(history []mvcc.Change) *mvcc.Change {
+	for ; w.at < len(history); w.at++ {
+		if c := &history[w.at]; w.wants(c) {
+			return c
+		}
+	}
+	return nil
+}
+
+func (ts *twinStream) read(ctx context.Context) {
+	t := ts.s.t
+	for {
+		if ts.slow && ts.rng.IntN(20) == 0 {
+			time.Sleep(time.Duration(ts.rng.IntN(30)) * time.Millisecond)
+		}
+		r, err := ts.stream.Next(ctx)
+		if err != nil {
+			return
+		}
+		ts.s.mu.Lock()
+		history := ts.s.history
+		ts.s.mu.Unlock()
+		ts.mu.Lock()
+		w := ts.watches[r.ID]
+		switch {
+		case r.ID == -1:
+			for id, w := range ts.watches {
+				if c := w.skip(history); c != nil && c.Revision <= r.Revision && w.started && !w.canceled {
+					t.Errorf("progress says %d before watch %d was told of revision %d", r.Revision, id, c.Revision)
+				}
+			}
+		case r.Created:
+			w.started = true
+		case r.Canceled:
+			if c := w.skip(history); r.CompactRevision == 0 || (c != nil && c.Revision >= r.CompactRevision && w.o.Start >= r.CompactRevision) {
+				t.Errorf("watch %d was canceled at %d, and needs %v", r.ID, r.CompactRevision, c)
+			}
+			w.canceled = true
+		default:
+			ts.compare(r, w, history)
+		}
+		ts.mu.Unlock()
+	}
+}
+
+func (ts *twinStream) compare(r Reply, w *twinWatch, history []mvcc.Change) {
+	for _, e := range events(ts.s.t, r) {
+		c := w.skip(history)
+		if c == nil || !bytes.Equal(c.Key, e.Kv.Key) || c.Revision != e.Kv.ModRevision || c.Tombstone != (e.Type == mvccpb.Event_DELETE) {
+			ts.s.t.Errorf("watch %d from %d was told of %s %q at %d, expected %+v", r.ID, w.o.Start, e.Type, e.Kv.Key, e.Kv.ModRevision, c)
+			return
+		}
+		if !c.Tombstone && !bytes.Equal(e.Kv.Value, mvcc.Value(c.Raw)) {
+			ts.s.t.Errorf("watch %d: another value at %d", r.ID, c.Revision)
+		}
+		if p := e.PrevKv; p != nil && (!w.o.PrevKV || p.ModRevision >= c.Revision || !bytes.Equal(p.Key, c.Key)) {
+			ts.s.t.Errorf("watch %d: previous value of revision %d at %d", r.ID, p.ModRevision, c.Revision)
+		}
+		w.at++
+		w.told++
+		if r.Revision < c.Revision {
+			ts.s.t.Errorf("header %d of an event at %d", r.Revision, c.Revision)
+		}
+	}
+}
+
+// unfinished counts the watches that wait for something up to end.
+func (ts *twinStream) unfinished(end int64) (n int) {
+	ts.s.mu.Lock()
+	history := ts.s.history
+	ts.s.mu.Unlock()
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for _, w := range ts.watches {
+		if c := w.skip(history); !w.canceled && (!w.started || (c != nil && c.Revision <= end)) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,150 @@
+package watch
+
+import (
+	"context"
+	"sync"
+)
+
+// Limits of what waits in a stream. One that is full gets nothing more until half of it is sent; its watchers then catch up.
+const (
+	streamBytes  = 4 << 20
+	streamEvents = 16 << 10
+	// replyRevisions and replyBytes bound what is joined into one reply.
+	replyRevisions = 1000
+	replyBytes     = 1 << 20
+)
+
+// Reply is what a stream says next.
+type Reply struct {
+	ID       int64
+	Revision int64 // of the header
+	// Created and Canceled are as in a WatchResponse, Reason and CompactRevision say why.
+	Created, Canceled bool
+	Reason            string
+	CompactRevision   int64
+	Fragment          bool // the watcher takes its events in parts
+	// Frames are the events, each as field of a WatchResponse. They are shared and must not be changed.
+	Frames [][]byte
+}
+
+// entry is a reply that waits. Events are added to it while nothing that must come later stands behind it.
+type entry struct {
+	reply     Reply
+	w         *Watcher
+	events    []*Event
+	revisions int
+	bytes     int
+	epoch     uint64
+}
+
+// Stream is the queue of replies to the watchers of one client stream. Hub methods fill it, Next empties it.
+type Stream struct {
+	hub *Hub
+	// watchers and nextID belong to the hub's lock.
+	watchers map[int64]*Watcher
+	nextID   int64
+
+	wake chan struct{} // has one token when there is something to send
+
+	mu sync.Mutex // innermost
+	// queue[head:] waits.
+	queue  []*entry
+	head   int
+	epoch  uint64 // entries of older epochs are closed
+	bytes  int
+	events int
+	full   bool
+}
+
+// Next returns the next reply; it waits for one until ctx ends. It is for one goroutine.
+func (s *Stream) Next(ctx context.Context) (Reply, error) {
+	for {
+		if e := s.pop(); e != nil {
+			return s.hub.reply(e), nil
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return Reply{}, ctx.Err()
+		}
+	}
+}
+
+func (s *Stream) pop() *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.head == len(s.queue) {
+		return nil
+	}
+	e := s.queue[s.head]
+	s.queue[s.head] = nil
+	if s.head++; s.head == len(s.queue) {
+		s.queue, s.head = s.queue[:0], 0
+	}
+	s.bytes -= e.bytes
+	s.events -= len(e.events)
+	if e.w != nil && e.w.open == e {
+		e.w.open = nil
+	}
+	if s.full && s.bytes <= streamBytes/2 && s.events <= streamEvents/2 {
+		s.full = false
+		s.hub.behindMayMove()
+	}
+	return e
+}
+
+// say queues a reply that is not about events. Nothing that comes later gets in front of it.
+func (s *Stream) say(r Reply) {
+	s.mu.Lock()
+	s.epoch++
+	s.push(&entry{reply: r})
+	s.mu.Unlock()
+}
+
+// offer queues the events of one revision, all or none: false means that the stream is full.
+func (s *Stream) offer(w *Watcher, revision int64, events []*Event) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.full {
+		return false
+	}
+	e := w.open
+	if e == nil || e.epoch != s.epoch || e.revisions == replyRevisions || e.bytes >= replyBytes {
+		e = &entry{reply: Reply{ID: w.id, Fragment: w.options.Fragment}, w: w, epoch: s.epoch}
+		w.open = e
+		s.push(e)
+	}
+	e.reply.Revision = max(e.reply.Revision, revision)
+	e.events = append(e.events, events...)
+	e.revisions++
+	bytes := 0
+	for _, ev := range events {
+		bytes += len(ev.frame)
+	}
+	e.bytes += bytes
+	s.bytes += bytes
+	s.events += len(events)
+	s.full = s.bytes >= streamBytes || s.events >= streamEvents
+	return true
+}
+
+// room says whether the stream takes events.
+func (s *Stream) room() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.full
+}
+
+// push appends an entry; the caller holds mu.
+func (s *Stream) push(e *entry) {
+	if s.head > len(s.queue)/2 && len(s.queue) == cap(s.queue) {
+		n := copy(s.queue, s.queue[s.head:])
+		clear(s.queue[n:])
+		s.queue, s.head = s.queue[:n], 0
+	}
+	s.queue = append(s.queue, e)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
