@@ -35,6 +35,15 @@ type State struct {
 	Alarms  *alarm.Set
 	// Rows takes rows into the batch that is being applied.
 	Rows schema.Writer
+	// Watches is told of every change once it is made; nil if nobody watches.
+	Watches interface{ Publish([]mvcc.Change) }
+}
+
+// end ends a transaction and tells of what it changed.
+func (s *State) end(txn *mvcc.Txn) {
+	if changes := txn.End(); s.Watches != nil {
+		s.Watches.Publish(changes)
+	}
 }
 
 // Result is what became of a request.

@@ -12,7 +12,7 @@ import (
 
 func (s *State) put(r *pb.PutRequest) (*pb.PutResponse, error) {
 	txn := s.KV.Begin()
-	defer txn.End()
+	defer s.end(txn)
 	if err := s.checkPut(txn, r); err != nil {
 		return nil, err
 	}
@@ -21,7 +21,7 @@ func (s *State) put(r *pb.PutRequest) (*pb.PutResponse, error) {
 
 func (s *State) deleteRange(r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
 	txn := s.KV.Begin()
-	defer txn.End()
+	defer s.end(txn)
 	return deleteIn(txn, r)
 }
 
@@ -31,7 +31,7 @@ func (s *State) rangeInLog(r *pb.RangeRequest, wanted bool) (*pb.RangeResponse, 
 		return &pb.RangeResponse{}, nil
 	}
 	txn := s.KV.Begin()
-	defer txn.End()
+	defer s.end(txn)
 	if err := checkRevision(r.Revision, txn.Revision(), s.KV.CompactRevision()); err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func (s *State) leaseRevoke(r *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, 
 		return nil, err
 	}
 	txn := s.KV.Begin()
-	defer txn.End()
+	defer s.end(txn)
 	for _, key := range keys {
 		txn.DeleteRange(key, nil)
 	}

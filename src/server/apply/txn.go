@@ -19,7 +19,7 @@ func (b *branches) next() bool {
 // txn runs a transaction: decide, check, then write. A check that fails leaves no trace.
 func (s *State) txn(r *pb.TxnRequest, wanted bool) (*pb.TxnResponse, error) {
 	txn := s.KV.Begin()
-	defer txn.End()
+	defer s.end(txn)
 	var decided branches
 	if err := decide(txn, r, &decided); err != nil {
 		return nil, err

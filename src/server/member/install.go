@@ -37,6 +37,7 @@ func (a *machine) install(snapshot *raftpb.Snapshot) error {
 	m.stateMu.Lock()
 	defer m.stateMu.Unlock()
 
+	m.watches.Detach()
 	m.state.KV.Close()
 	// What the old database has not written yet is of no use any more.
 	if err := m.backend.Abandon(); err != nil {

@@ -3,6 +3,7 @@
 package member
 
 import (
+	"cmp"
 	"crypto/tls"
 	"net/http"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"quoin.dev/server/membership"
 	"quoin.dev/server/peer"
 	"quoin.dev/server/raftnode"
+	"quoin.dev/server/watch"
 	"quoin.dev/storage/backend"
 	"quoin.dev/storage/snap"
 	"quoin.dev/storage/wal"
@@ -70,6 +72,7 @@ type Member struct {
 	backend *backend.Backend
 	closed  bool
 
+	watches    *watch.Hub
 	snapshots  snapshotter
 	leaderLost atomic.Int64  // unix nanoseconds of the last time a leader went away
 	leading    chan struct{} // capacity 1: the leader or the term changed
@@ -99,6 +102,17 @@ func (m *Member) MaxTxnOps() int { return int(m.cfg.Limits.MaxTxnOps) }
 
 // MaxRequestBytes bounds an encoded request.
 func (m *Member) MaxRequestBytes() int { return int(m.cfg.Limits.MaxRequestBytes) }
+
+// WatchProgressInterval is how often a watch that is quiet hears of the revision, if it wants to.
+func (m *Member) WatchProgressInterval() time.Duration {
+	return cmp.Or(m.cfg.WatchProgressNotifyInterval, defaultProgressInterval)
+}
+
+const defaultProgressInterval = 10 * time.Minute
+
+// NewWatchStream returns an empty stream of watches, which has to be closed. It outlives the state that it watches: after a
+// received snapshot it goes on with the next one.
+func (m *Member) NewWatchStream() *watch.Stream { return m.watches.NewStream() }
 
 // View runs f on the current state. f must not keep it: a received snapshot replaces it once f has returned. Error:
 // ErrStopped, and those of f.

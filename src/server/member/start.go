@@ -16,6 +16,7 @@ import (
 	"quoin.dev/server/config"
 	"quoin.dev/server/peer"
 	"quoin.dev/server/raftnode"
+	"quoin.dev/server/watch"
 	"quoin.dev/storage/snap"
 	"quoin.dev/storage/wal"
 )
@@ -30,6 +31,7 @@ func Start(o Options) (*Member, error) {
 		peerTLS:  o.PeerTLS,
 		waits:    newWaitlist(),
 		applied:  new(applyWatch),
+		watches:  watch.New(o.Logger),
 		log:      raft.NewMemoryStorage(),
 		leading:  make(chan struct{}, 1),
 		ready:    make(chan struct{}),
@@ -169,6 +171,7 @@ func (m *Member) closeStorage() {
 	m.stateMu.Lock()
 	defer m.stateMu.Unlock()
 	m.closed = true
+	m.watches.Close()
 	if m.state != nil {
 		m.state.KV.Close()
 	}

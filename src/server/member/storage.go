@@ -53,6 +53,8 @@ func (m *Member) openState() error {
 		return err
 	}
 	m.backend, m.state = b, state
+	state.Watches = m.watches
+	m.watches.Attach(state.KV)
 	return nil
 }
 

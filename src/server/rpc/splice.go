@@ -15,22 +15,28 @@ const (
 	pieceBytes      = 32 << 10 // a size class of gRPC's buffer pool
 )
 
-// Field numbers of RangeResponse and RangeStreamResponse.
+// Field numbers of responses.
 const (
-	rangeHeaderField   = 1
+	responseHeaderField = 1
+
 	rangeKvsField      = 2
 	rangeMoreField     = 3
 	rangeCountField    = 4
 	streamPayloadField = 1
 )
 
-// rangeReply is a RangeResponse that is encoded while it is read: the stored bytes of a key-value pair are the bytes on
-// the wire, so they are copied once and never decoded. It implements vtcodec.BufferMarshaler.
-type rangeReply struct {
+// spliced is a message that is encoded piece by piece, mostly of bytes that are stored as they go on the wire: they are
+// copied once and never decoded. It implements vtcodec.BufferMarshaler.
+type spliced struct {
 	full  mem.BufferSlice
 	piece []byte
 	bytes int // of the encoding so far
-	kvs   int // pairs added
+}
+
+// rangeReply is a RangeResponse.
+type rangeReply struct {
+	spliced
+	kvs int // pairs added
 }
 
 // add appends one encoded KeyValue.
@@ -44,7 +50,7 @@ func (r *rangeReply) add(kv []byte) error {
 	return nil
 }
 
-func (r *rangeReply) write(p []byte) {
+func (r *spliced) write(p []byte) {
 	r.bytes += len(p)
 	for len(p) > 0 {
 		if len(r.piece) == cap(r.piece) {
@@ -56,7 +62,7 @@ func (r *rangeReply) write(p []byte) {
 	}
 }
 
-func (r *rangeReply) nextPiece(want int) {
+func (r *spliced) nextPiece(want int) {
 	if r.piece == nil && want <= firstPieceBytes/2 {
 		r.piece = make([]byte, 0, firstPieceBytes)
 		return
@@ -66,7 +72,7 @@ func (r *rangeReply) nextPiece(want int) {
 }
 
 // flush moves the current piece to the finished ones.
-func (r *rangeReply) flush() {
+func (r *spliced) flush() {
 	if len(r.piece) == 0 {
 		return
 	}
@@ -79,37 +85,49 @@ func (r *rangeReply) flush() {
 	r.full = append(r.full, mem.NewBuffer(&piece, mem.DefaultBufferPool()))
 }
 
+// header appends the header of a response, which is the first field of each.
+func (r *spliced) header(h *pb.ResponseHeader) {
+	encoded, err := h.MarshalVT()
+	if err != nil {
+		panic("rpc: a response header of four numbers can not be encoded: " + err.Error())
+	}
+	head := protowire.AppendTag(make([]byte, 0, binary.MaxVarintLen64), responseHeaderField, protowire.BytesType)
+	r.write(protowire.AppendVarint(head, uint64(len(encoded))))
+	r.write(encoded)
+}
+
+// number appends an integer field unless it is zero.
+func (r *spliced) number(field protowire.Number, v int64) {
+	if v != 0 {
+		b := protowire.AppendTag(make([]byte, 0, 2*binary.MaxVarintLen64), field, protowire.VarintType)
+		r.write(protowire.AppendVarint(b, uint64(v)))
+	}
+}
+
+// flag appends a boolean field unless it is false.
+func (r *spliced) flag(field protowire.Number, v bool) {
+	if v {
+		r.number(field, 1)
+	}
+}
+
 // finish appends what is known only after reading.
 func (r *rangeReply) finish(h *pb.ResponseHeader, more bool, count int64) {
-	var tail []byte
 	if h != nil {
-		tail = protowire.AppendTag(tail, rangeHeaderField, protowire.BytesType)
-		tail = protowire.AppendVarint(tail, uint64(h.SizeVT()))
-		encoded, err := h.MarshalVT()
-		if err != nil {
-			panic("rpc: a response header of four numbers can not be encoded: " + err.Error())
-		}
-		tail = append(tail, encoded...)
+		r.header(h)
 	}
-	if more {
-		tail = protowire.AppendTag(tail, rangeMoreField, protowire.VarintType)
-		tail = protowire.AppendVarint(tail, 1)
-	}
-	if count != 0 {
-		tail = protowire.AppendTag(tail, rangeCountField, protowire.VarintType)
-		tail = protowire.AppendVarint(tail, uint64(count))
-	}
-	r.write(tail)
+	r.flag(rangeMoreField, more)
+	r.number(rangeCountField, count)
 }
 
 // MarshalBuffers gives the encoding away.
-func (r *rangeReply) MarshalBuffers() (mem.BufferSlice, error) {
+func (r *spliced) MarshalBuffers() (mem.BufferSlice, error) {
 	r.flush()
 	return r.full, nil
 }
 
 // free returns the buffers of a reply that will not be sent.
-func (r *rangeReply) free() {
+func (r *spliced) free() {
 	r.flush()
 	r.full.Free()
 }

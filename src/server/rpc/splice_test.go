@@ -14,7 +14,7 @@ import (
 )
 
 // spliced sends a reply through the codec of the server and decodes it as a client would.
-func spliced(t *testing.T, reply any, into proto.Message) {
+func splicedOf(t *testing.T, reply any, into proto.Message) {
 	t.Helper()
 	w := NewWithT(t)
 	buffers, err := vtcodec.Codec{}.Marshal(reply)
@@ -55,7 +55,7 @@ func checkReply(t *testing.T, kvs []*mvccpb.KeyValue, header *pb.ResponseHeader,
 	reply, want := build(kvs, header, more, count)
 	w.Expect(reply.bytes).To(Equal(want.SizeVT()), "splicing costs no byte")
 	got := new(pb.RangeResponse)
-	spliced(t, reply, got)
+	splicedOf(t, reply, got)
 	w.Expect(proto.Equal(got, want)).To(BeTrue())
 
 	reply, _ = build(kvs, header, more, count)
@@ -65,7 +65,7 @@ func checkReply(t *testing.T, kvs []*mvccpb.KeyValue, header *pb.ResponseHeader,
 
 	reply, _ = build(kvs, header, more, count)
 	streamed := new(pb.RangeStreamResponse)
-	spliced(t, streamReply{reply}, streamed)
+	splicedOf(t, streamReply{reply}, streamed)
 	w.Expect(proto.Equal(streamed, &pb.RangeStreamResponse{RangeResponse: want})).To(BeTrue())
 }
 

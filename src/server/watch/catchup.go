@@ -46,7 +46,7 @@ func (h *Hub) pass() bool {
 		if len(batches) < recentPerPass {
 			next = h.dispatched + 1
 		}
-		h.advance(next)
+		h.arrive(next)
 		h.mu.Unlock()
 		return true
 	}
@@ -107,7 +107,7 @@ func (h *Hub) history(from int64) bool {
 	compacted := store.CompactRevision()
 	h.storeMu.RUnlock()
 	if err != nil {
-		return h.cannotRead(err, now, compacted)
+		return h.cannotRead(err, compacted)
 	}
 	for _, b := range batches {
 		h.mu.Lock()
@@ -116,14 +116,21 @@ func (h *Hub) history(from int64) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.attached {
-		h.advance(next)
-	}
+	h.arrive(next)
 	return true
 }
 
-// advance puts those who took part and were never held up at next; who has seen what was dispatched is up to date.
-func (h *Hub) advance(next int64) {
+// arrive ends a pass: those who took part and were not held up are at next, and who has seen what was dispatched is up to
+// date.
+func (h *Hub) arrive(next int64) {
+	for i, s := range h.filled {
+		s.signal()
+		h.filled[i] = nil
+	}
+	h.filled = h.filled[:0]
+	if !h.attached {
+		return
+	}
 	var arrived []*Watcher
 	h.late.all(func(w *Watcher) {
 		if w.pass != passTaken {
@@ -142,7 +149,7 @@ func (h *Hub) advance(next int64) {
 
 // cannotRead cancels the watchers whose next changes are compacted. Any other error is one of the file: the watchers that
 // would need it hear nothing more, which the log says.
-func (h *Hub) cannotRead(err error, now, compacted int64) bool {
+func (h *Hub) cannotRead(err error, compacted int64) bool {
 	if !errors.Is(err, mvcc.ErrCompacted) {
 		if h.ctx.Err() == nil {
 			h.logger.Error("failed to read history for watchers that are behind", zap.Error(err))
@@ -159,7 +166,7 @@ func (h *Hub) cannotRead(err error, now, compacted int64) bool {
 	})
 	for _, w := range gone {
 		h.remove(w)
-		w.stream.say(Reply{ID: w.id, Canceled: true, Revision: now, CompactRevision: compacted})
+		w.stream.say(Reply{ID: w.id, Canceled: true, CompactRevision: compacted})
 	}
 	return true
 }

@@ -100,6 +100,7 @@ type Hub struct {
 	dispatched int64 // every batch up to this revision was matched
 	place      int64 // where the last pass of those that are behind began
 	touched    []*Watcher
+	filled     []*Stream // got events in the present pass
 
 	moves chan struct{} // has one token when watchers that are behind may get on
 }
@@ -195,7 +196,7 @@ func (s *Stream) Watch(o Options, now, compacted int64) error {
 	}
 	s.say(Reply{ID: id, Created: true, Revision: now})
 	if w.next < compacted {
-		s.say(Reply{ID: id, Canceled: true, Revision: now, CompactRevision: compacted})
+		s.say(Reply{ID: id, Canceled: true, CompactRevision: compacted})
 		return nil
 	}
 	s.watchers[id] = w
@@ -240,17 +241,18 @@ func (s *Stream) Refuse(reason string, now int64) {
 }
 
 // Progress answers a request for progress: with the revision up to which all of the stream's watchers have seen everything,
-// in the order of the events, or with nothing while one of them is behind or has not begun.
-func (s *Stream) Progress(now int64) {
+// in the order of the events; or with nothing while one of them is behind or has not begun, or there is none.
+func (s *Stream) Progress() {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	for _, w := range s.watchers {
 		if !s.hub.current(w) {
 			return
 		}
-		now = s.hub.dispatched
 	}
-	s.say(Reply{ID: -1, Revision: now})
+	if len(s.watchers) > 0 {
+		s.say(Reply{ID: -1, Revision: s.hub.dispatched})
+	}
 }
 
 // Tick tells the watchers of a stream that want it, and that have been quiet since the last tick, up to which revision
@@ -266,8 +268,8 @@ func (s *Stream) Tick() {
 	}
 }
 
-// current says whether a watcher has begun and was offered everything that was dispatched.
-func (h *Hub) current(w *Watcher) bool { return !w.behind && w.next <= h.dispatched+1 }
+// current says whether a watcher was offered everything that was dispatched, and that has reached where it begins.
+func (h *Hub) current(w *Watcher) bool { return !w.behind && w.options.Start <= h.dispatched }
 
 // remove takes a watcher out of everything.
 func (h *Hub) remove(w *Watcher) {
@@ -328,6 +330,11 @@ func (h *Hub) match(m *matcher, b *batch, header int64) {
 	}
 	for i, w := range touched {
 		taken := w.stream.offer(w, header, w.hits)
+		if w.behind {
+			h.filled = append(h.filled, w.stream) // woken when the pass is over: it then sends what was found together
+		} else {
+			w.stream.signal()
+		}
 		clear(w.hits)
 		w.hits = w.hits[:0]
 		touched[i] = nil

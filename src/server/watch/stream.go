@@ -99,9 +99,10 @@ func (s *Stream) say(r Reply) {
 	s.epoch++
 	s.push(&entry{reply: r})
 	s.mu.Unlock()
+	s.signal()
 }
 
-// offer queues the events of one revision, all or none: false means that the stream is full.
+// offer queues the events of one revision, all or none: false means that the stream is full. The caller signals.
 func (s *Stream) offer(w *Watcher, revision int64, events []*Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,6 +144,10 @@ func (s *Stream) push(e *entry) {
 		s.queue, s.head = s.queue[:n], 0
 	}
 	s.queue = append(s.queue, e)
+}
+
+// signal tells the goroutine in Next that there is something.
+func (s *Stream) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:

@@ -1,0 +1,170 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/api/rpctypes"
+
+	"quoin.dev/server/apply"
+	"quoin.dev/server/member"
+	"quoin.dev/server/watch"
+)
+
+// Field numbers of WatchResponse; events are fields already.
+const (
+	watchIDField              = 2
+	watchCreatedField         = 3
+	watchCanceledField        = 4
+	watchCompactRevisionField = 5
+	watchCancelReasonField    = 6
+	watchFragmentField        = 7
+)
+
+// progressJitter is how much later than its interval progress may be told, as part of the interval: streams that were opened
+// together shall not speak together.
+const progressJitter = 10
+
+// watchServer serves etcdserverpb.Watch.
+type watchServer struct {
+	pb.UnimplementedWatchServer
+	m        *member.Member
+	progress time.Duration // how often a watch that is quiet hears of the revision
+}
+
+// Watch serves one client stream: one goroutine reads requests, this one sends replies.
+func (s *watchServer) Watch(client grpc.BidiStreamingServer[pb.WatchRequest, pb.WatchResponse]) error {
+	stream := s.m.NewWatchStream()
+	defer stream.Close()
+	ctx, stop := context.WithCancelCause(client.Context())
+	defer stop(nil)
+	go func() {
+		// Who has nothing more to ask may still listen.
+		if err := s.receive(client, stream); !errors.Is(err, io.EOF) {
+			stop(err)
+		}
+	}()
+	ticker := time.NewTicker(s.progress + rand.N(s.progress/progressJitter))
+	defer ticker.Stop()
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				stream.Tick()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		reply, err := stream.Next(ctx)
+		if err == nil {
+			err = s.send(client, &reply)
+		} else {
+			err = context.Cause(ctx)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, context.Canceled):
+			return rpctypes.ErrGRPCWatchCanceled
+		default:
+			return toWire(err)
+		}
+	}
+}
+
+// receive handles requests until the client has no more.
+func (s *watchServer) receive(client grpc.BidiStreamingServer[pb.WatchRequest, pb.WatchResponse], stream *watch.Stream) error {
+	for {
+		r, err := client.Recv()
+		if err != nil {
+			return err
+		}
+		err = s.m.View(func(state *apply.State) error {
+			now := state.KV.Revision()
+			switch {
+			case r.GetCreateRequest() != nil:
+				create(stream, r.GetCreateRequest(), now, state.KV.CompactRevision())
+			case r.GetCancelRequest() != nil:
+				stream.Cancel(r.GetCancelRequest().WatchId, now)
+			case r.GetProgressRequest() != nil:
+				stream.Progress()
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// create adds a watcher, or answers why there is none.
+func create(stream *watch.Stream, r *pb.WatchCreateRequest, now, compacted int64) {
+	o := watch.Options{
+		Key: r.Key, End: r.RangeEnd, ID: r.WatchId, Start: r.StartRevision,
+		PrevKV: r.PrevKv, Fragment: r.Fragment, Progress: r.ProgressNotify,
+	}
+	for _, f := range r.Filters {
+		o.NoPut = o.NoPut || f == pb.WatchCreateRequest_NOPUT
+		o.NoDelete = o.NoDelete || f == pb.WatchCreateRequest_NODELETE
+	}
+	if r.StartRevision < 0 {
+		stream.Refuse(rpctypes.ErrCompacted.Error(), now)
+		return
+	}
+	if err := stream.Watch(o, now, compacted); err != nil {
+		stream.Refuse(err.Error(), now)
+	}
+}
+
+// send writes one reply, in parts if it is large and the watcher takes that.
+func (s *watchServer) send(client grpc.ServerStream, r *watch.Reply) error {
+	most := s.m.MaxRequestBytes() + grpcOverheadBytes
+	frames := r.Frames
+	for {
+		n, more := len(frames), false
+		if r.Fragment {
+			n = part(frames, most)
+			more = n < len(frames)
+		}
+		if err := client.SendMsg(s.message(r, frames[:n], more)); err != nil || !more {
+			return err
+		}
+		frames = frames[n:]
+	}
+}
+
+// part is how many frames go into a message that is smaller than most bytes: one at least.
+func part(frames [][]byte, most int) int {
+	bytes := 0
+	for i, f := range frames {
+		if bytes += len(f); bytes >= most && i > 0 {
+			return i
+		}
+	}
+	return len(frames)
+}
+
+func (s *watchServer) message(r *watch.Reply, frames [][]byte, more bool) *spliced {
+	m := new(spliced)
+	m.header(s.m.Header(r.Revision))
+	m.number(watchIDField, r.ID)
+	m.flag(watchCreatedField, r.Created)
+	m.flag(watchCanceledField, r.Canceled)
+	m.number(watchCompactRevisionField, r.CompactRevision)
+	if r.Reason != "" {
+		m.write(protowire.AppendString(protowire.AppendTag(nil, watchCancelReasonField, protowire.BytesType), r.Reason))
+	}
+	m.flag(watchFragmentField, more)
+	for _, f := range frames {
+		m.write(f)
+	}
+	return m
+}
