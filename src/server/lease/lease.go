@@ -43,6 +43,8 @@ func (l Lease) Countdown() int64 {
 type Options struct {
 	// MinTTL is the shortest time to live in seconds; a shorter wish is raised to it. See MinTTL.
 	MinTTL int64
+	// Clock runs the leases down where this member leads. nil: nobody does.
+	Clock *Clock
 }
 
 // MinTTL is the shortest sensible time to live in seconds: one and a half election timeouts, rounded up, so that a

@@ -18,6 +18,7 @@ import (
 type Lessor struct {
 	options Options
 	rows    schema.Writer // takes rows into the batch that is being applied
+	clock   *Clock        // is told of every change
 
 	mu     sync.RWMutex // guards leases and the keys in them; held for lookups and copies only
 	leases map[ID]*entry
@@ -30,7 +31,11 @@ type entry struct {
 
 // New returns a table without leases that persists into rows.
 func New(rows schema.Writer, o Options) *Lessor {
-	return &Lessor{options: o, rows: rows, leases: map[ID]*entry{}}
+	l := &Lessor{options: o, rows: rows, clock: o.Clock, leases: map[ID]*entry{}}
+	if l.clock == nil {
+		l.clock = NewClock()
+	}
+	return l
 }
 
 // Load returns the table that the stored rows describe, without keys; it persists further changes into rows.
@@ -68,6 +73,7 @@ func (l *Lessor) Grant(id ID, ttl int64) (Lease, error) {
 	e := newEntry(Lease{ID: id, TTL: max(ttl, l.options.MinTTL)})
 	l.leases[id] = e
 	l.persist(e)
+	l.clock.Granted(e.Lease)
 	return e.Lease, nil
 }
 
@@ -82,6 +88,7 @@ func (l *Lessor) Revoke(id ID) ([][]byte, error) {
 	}
 	delete(l.leases, id)
 	schema.DeleteLease(l.rows, int64(id))
+	l.clock.Revoked(id)
 	return sortedKeys(e), nil
 }
 
@@ -96,6 +103,7 @@ func (l *Lessor) Checkpoint(id ID, remainingTTL int64) error {
 	}
 	e.RemainingTTL = remainingTTL
 	l.persist(e)
+	l.clock.Checkpointed(id, remainingTTL)
 	return nil
 }
 

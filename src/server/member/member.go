@@ -16,6 +16,7 @@ import (
 
 	"quoin.dev/server/apply"
 	"quoin.dev/server/config"
+	"quoin.dev/server/lease"
 	"quoin.dev/server/membership"
 	"quoin.dev/server/peer"
 	"quoin.dev/server/raftnode"
@@ -73,9 +74,11 @@ type Member struct {
 	closed  bool
 
 	watches    *watch.Hub
+	clock      *lease.Clock
 	snapshots  snapshotter
 	leaderLost atomic.Int64  // unix nanoseconds of the last time a leader went away
-	leading    chan struct{} // capacity 1: the leader or the term changed
+	leading    chan struct{} // capacity 1: the leader or the term changed, for keepVersions
+	termBegan  chan struct{} // the same for keepLeases
 	ready      chan struct{} // closed once the member has published itself
 	removed    chan struct{} // closed once the member is no longer part of the cluster
 	removing   sync.Once
@@ -150,8 +153,10 @@ func (m *Member) leaderChanged(leader, _ uint64) {
 		m.leaderLost.Store(time.Now().UnixNano())
 	}
 	m.reads.leaderChanged()
-	select {
-	case m.leading <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{m.leading, m.termBegan} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }

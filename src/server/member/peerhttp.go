@@ -28,6 +28,7 @@ func (m *Member) PeerHandler() http.Handler {
 	})
 	mux.HandleFunc("/members/hashkv", m.serveHashKV)
 	mux.HandleFunc("/version", m.ServeVersion)
+	m.handleLeases(mux)
 	return mux
 }
 

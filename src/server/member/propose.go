@@ -14,6 +14,9 @@ import (
 // maxApplyLag is how many committed entries may wait to be applied before new requests are refused.
 const maxApplyLag = 5000
 
+// maxRevokeApplyLag is the same for the end of leases, which makes room.
+const maxRevokeApplyLag = 2 * maxApplyLag
+
 // Errors of a request that did not get through the log. After a timeout or a stop its fate is unknown.
 var (
 	ErrRequestTooLarge       = errors.New("etcdserver: request is too large")
@@ -27,7 +30,19 @@ var (
 // Propose sends a request through the log and returns what became of it on this member. The request must not be changed
 // afterwards.
 func (m *Member) Propose(ctx context.Context, r *pb.InternalRaftRequest) (apply.Result, error) {
-	if m.node.Commit() > m.applied.index()+maxApplyLag {
+	return m.proposeIn(ctx, anyTerm, r)
+}
+
+// anyTerm is the term of a request that may be proposed at any time and by any leader.
+const anyTerm = 0
+
+// proposeIn is Propose for a request that is right only while this member leads in a term; ctx has to end with that.
+func (m *Member) proposeIn(ctx context.Context, term uint64, r *pb.InternalRaftRequest) (apply.Result, error) {
+	lag := uint64(maxApplyLag)
+	if r.LeaseRevoke != nil {
+		lag = maxRevokeApplyLag
+	}
+	if m.node.Commit() > m.applied.index()+lag {
 		return apply.Result{}, ErrTooManyRequests
 	}
 	id := m.ids.next()
@@ -41,7 +56,7 @@ func (m *Member) Propose(ctx context.Context, r *pb.InternalRaftRequest) (apply.
 	}
 	start := time.Now()
 	w := m.waits.add(id, start.Add(m.cfg.RequestTimeout()))
-	if err := m.node.Propose(raftnode.Proposal{Data: data, Owner: w}); err != nil {
+	if err := m.node.Propose(raftnode.Proposal{Data: data, Owner: w, Term: term}); err != nil {
 		m.waits.abandon(id)
 		return apply.Result{}, ErrTooManyRequests
 	}

@@ -14,6 +14,7 @@ import (
 	"quoin.dev/pkg/vfs"
 
 	"quoin.dev/server/config"
+	"quoin.dev/server/lease"
 	"quoin.dev/server/peer"
 	"quoin.dev/server/raftnode"
 	"quoin.dev/server/watch"
@@ -25,18 +26,20 @@ import (
 // PeerHandler, which the caller serves. After an error nothing is running and no file is held open.
 func Start(o Options) (*Member, error) {
 	m := &Member{
-		cfg:      o.Config,
-		logger:   o.Logger,
-		fatal:    o.Fatal,
-		peerTLS:  o.PeerTLS,
-		waits:    newWaitlist(),
-		applied:  new(applyWatch),
-		watches:  watch.New(o.Logger),
-		log:      raft.NewMemoryStorage(),
-		leading:  make(chan struct{}, 1),
-		ready:    make(chan struct{}),
-		removed:  make(chan struct{}),
-		stopping: make(chan struct{}),
+		cfg:       o.Config,
+		logger:    o.Logger,
+		fatal:     o.Fatal,
+		peerTLS:   o.PeerTLS,
+		waits:     newWaitlist(),
+		applied:   new(applyWatch),
+		watches:   watch.New(o.Logger),
+		log:       raft.NewMemoryStorage(),
+		leading:   make(chan struct{}, 1),
+		termBegan: make(chan struct{}, 1),
+		clock:     lease.NewClock(),
+		ready:     make(chan struct{}),
+		removed:   make(chan struct{}),
+		stopping:  make(chan struct{}),
 	}
 	m.peerClient = &http.Client{Transport: &http.Transport{TLSClientConfig: o.PeerTLS}}
 	if err := m.start(); err != nil {
@@ -99,6 +102,7 @@ func (m *Member) start() error {
 	m.loops.Go(m.sweepWaits)
 	m.loops.Go(m.publish)
 	m.loops.Go(m.keepVersions)
+	m.loops.Go(m.keepLeases)
 	m.loops.Go(m.purge)
 	m.loops.Go(m.electAlone)
 	return nil

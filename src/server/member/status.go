@@ -3,6 +3,7 @@ package member
 import (
 	pb "quoin.dev/api/etcdserverpb"
 
+	"quoin.dev/server/apply"
 	"quoin.dev/server/membership"
 	"quoin.dev/storage/schema"
 )
@@ -36,6 +37,15 @@ func (m *Member) Status() Status {
 		Downgrade:      m.state.Members.Downgrade(),
 		Alarms:         m.state.Alarms.List(pb.AlarmType_NONE),
 	}
+}
+
+// Revision is that of the store now. Error: ErrStopped.
+func (m *Member) Revision() (now int64, err error) {
+	err = m.View(func(s *apply.State) error {
+		now = s.KV.Revision()
+		return nil
+	})
+	return now, err
 }
 
 // Header is the header of a response at a revision of the store; 0 for one that has none.

@@ -47,7 +47,7 @@ func (m *Member) openState() error {
 	if err != nil {
 		return err
 	}
-	state, err := loadState(b, m.cfg, m.logger)
+	state, err := loadState(b, m.cfg, m.clock, m.logger)
 	if err != nil {
 		_ = b.Close()
 		return err
@@ -68,7 +68,7 @@ func (m *Member) openStateAtStart() error {
 	return err
 }
 
-func loadState(b *backend.Backend, cfg *config.Config, logger *zap.Logger) (*apply.State, error) {
+func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, logger *zap.Logger) (*apply.State, error) {
 	view := b.View()
 	defer view.Close()
 	if err := schema.CheckStorageVersion(view); err != nil {
@@ -77,7 +77,7 @@ func loadState(b *backend.Backend, cfg *config.Config, logger *zap.Logger) (*app
 	if schema.AuthEnabled(view) {
 		return nil, errAuthEnabled
 	}
-	leases, err := lease.Load(view, b, lease.Options{MinTTL: lease.MinTTL(cfg.Raft.ElectionTicks(), cfg.Raft.HeartbeatInterval)})
+	leases, err := lease.Load(view, b, lease.Options{MinTTL: lease.MinTTL(cfg.Raft.ElectionTicks(), cfg.Raft.HeartbeatInterval), Clock: clock})
 	if err != nil {
 		return nil, err
 	}

@@ -125,13 +125,19 @@ func (n *Node) live(fresh []Proposal) []Proposal {
 	}
 	kept := all[:0]
 	for i, p := range all {
-		if p.Owner != nil && p.Owner.Gone() {
+		if (p.Owner != nil && p.Owner.Gone()) || (p.Term != 0 && !n.leadsIn(p.Term)) {
 			n.inbox.settle(all[i : i+1])
 			continue
 		}
 		kept = append(kept, p)
 	}
 	return kept
+}
+
+// leadsIn says whether this node leads in a term, with everything that it was told so far.
+func (n *Node) leadsIn(term uint64) bool {
+	s := n.raw.BasicStatus()
+	return s.RaftState == raft.StateLeader && s.HardState.GetTerm() == term
 }
 
 // prefixWithin returns how many leading proposals fit in limit bytes; at least one, however large.

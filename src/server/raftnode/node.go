@@ -181,6 +181,8 @@ type Proposal struct {
 	Type raftpb.EntryType
 	// Owner, if not nil, can withdraw the proposal for as long as raft has not taken it.
 	Owner Owner
+	// Term, if not 0, is the only one in which this node proposes it, as its leader; otherwise it is dropped without a word.
+	Term uint64
 }
 
 // Owner is who waits for a proposal.

@@ -63,6 +63,7 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 	s.RegisterService(kvServiceDesc(), &kvServer{m: m})
 	pb.RegisterMaintenanceServer(s, &maintenanceServer{m: m})
 	pb.RegisterClusterServer(s, &clusterServer{m: m})
+	pb.RegisterLeaseServer(s, &leaseServer{m: m})
 	pb.RegisterWatchServer(s, &watchServer{m: m, progress: m.WatchProgressInterval()})
 	h := health.NewServer()
 	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
