@@ -47,7 +47,7 @@ func (s *watchServer) Watch(client grpc.BidiStreamingServer[pb.WatchRequest, pb.
 	defer stop(nil)
 	go func() {
 		// Who has nothing more to ask may still listen.
-		if err := s.receive(client, stream); !errors.Is(err, io.EOF) {
+		if err := s.receive(ctx, client, stream); !errors.Is(err, io.EOF) {
 			stop(err)
 		}
 	}()
@@ -81,8 +81,11 @@ func (s *watchServer) Watch(client grpc.BidiStreamingServer[pb.WatchRequest, pb.
 }
 
 // receive handles requests until the client has no more.
-func (s *watchServer) receive(client grpc.BidiStreamingServer[pb.WatchRequest, pb.WatchResponse], stream *watch.Stream) error {
+func (s *watchServer) receive(ctx context.Context, client grpc.BidiStreamingServer[pb.WatchRequest, pb.WatchResponse], stream *watch.Stream) error {
 	for {
+		if err := stream.Ready(ctx); err != nil {
+			return err
+		}
 		r, err := client.Recv()
 		if err != nil {
 			return err

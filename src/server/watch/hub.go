@@ -158,7 +158,7 @@ func (h *Hub) Publish(changes []mvcc.Change) {
 
 // NewStream returns an empty stream; it has to be closed.
 func (h *Hub) NewStream() *Stream {
-	return &Stream{hub: h, watchers: map[int64]*Watcher{}, wake: make(chan struct{}, 1)}
+	return &Stream{hub: h, watchers: map[int64]*Watcher{}, wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
 }
 
 // Close removes the watchers of a stream.
@@ -256,8 +256,14 @@ func (s *Stream) Progress() {
 }
 
 // Tick tells the watchers of a stream that want it, and that have been quiet since the last tick, up to which revision
-// there was nothing.
+// there was nothing. A client that has not read what it was told before is told nothing new.
 func (s *Stream) Tick() {
+	s.mu.Lock()
+	waiting := s.plain > 0
+	s.mu.Unlock()
+	if waiting {
+		return
+	}
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	for _, w := range s.watchers {

@@ -370,6 +370,29 @@ func TestTick(t *testing.T) {
 	}
 }
 
+// TestRequestsWithoutReading: the replies to a client that asks and does not listen stay bounded.
+func TestRequestsWithoutReading(t *testing.T) {
+	s := newBench(t)
+	stream := s.stream()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range streamReplies {
+		check(t, stream.Ready(ctx))
+		check(t, s.watch(stream, Options{Key: []byte("a"), Progress: true}))
+	}
+	over, now := context.WithCancel(ctx)
+	now()
+	if err := stream.Ready(over); err == nil {
+		t.Fatal("the stream takes any number of requests")
+	}
+	stream.Tick()
+	for id := range int64(streamReplies) {
+		s.created(stream, id)
+	}
+	check(t, stream.Ready(ctx))
+	s.silent(stream)
+}
+
 // TestTwin has many watchers of every kind, readers that stop now and then, compactions and replacements of the store, and
 // compares what each watcher was told with what happened. etcd#15271, #15274, #17529, #8411, #9281, #9775.
 func TestTwin(t *testing.T) {

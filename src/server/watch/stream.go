@@ -9,6 +9,8 @@ import (
 const (
 	streamBytes  = 4 << 20
 	streamEvents = 16 << 10
+	// streamReplies is how many replies without events may wait until no more requests are taken.
+	streamReplies = 1 << 10
 	// replyRevisions and replyBytes bound what is joined into one reply.
 	replyRevisions = 1000
 	replyBytes     = 1 << 20
@@ -45,6 +47,7 @@ type Stream struct {
 	nextID   int64
 
 	wake chan struct{} // has one token when there is something to send
+	sent chan struct{} // has one token when something was
 
 	mu sync.Mutex // innermost
 	// queue[head:] waits.
@@ -53,6 +56,7 @@ type Stream struct {
 	epoch  uint64 // entries of older epochs are closed
 	bytes  int
 	events int
+	plain  int // replies without events
 	full   bool
 }
 
@@ -70,6 +74,23 @@ func (s *Stream) Next(ctx context.Context) (Reply, error) {
 	}
 }
 
+// Ready waits until the stream takes another request: a client that asks and does not listen has to wait.
+func (s *Stream) Ready(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		ready := s.plain < streamReplies
+		s.mu.Unlock()
+		if ready {
+			return nil
+		}
+		select {
+		case <-s.sent:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 func (s *Stream) pop() *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,6 +104,13 @@ func (s *Stream) pop() *entry {
 	}
 	s.bytes -= e.bytes
 	s.events -= len(e.events)
+	if len(e.events) == 0 {
+		s.plain--
+	}
+	select {
+	case s.sent <- struct{}{}:
+	default:
+	}
 	if e.w != nil && e.w.open == e {
 		e.w.open = nil
 	}
@@ -97,6 +125,7 @@ func (s *Stream) pop() *entry {
 func (s *Stream) say(r Reply) {
 	s.mu.Lock()
 	s.epoch++
+	s.plain++
 	s.push(&entry{reply: r})
 	s.mu.Unlock()
 	s.signal()
