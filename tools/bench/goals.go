@@ -18,6 +18,10 @@ var goals = []goal{
 	{row: "count-1m", metric: metricOps, least: true, bound: 50},
 	{row: "limit-1m", metric: metricOps, least: true, bound: 50},
 	{row: "rss-1m", metric: metricRSS, bound: 0.6},
+	{row: "watch-fan", metric: metricOps, least: true, bound: 2},
+	{row: "watch-fan", metric: metricCPU, bound: 1},
+	{row: "watch-own", metric: metricPeak, bound: 0.6},
+	{row: "watch-all", metric: metricP99, bound: 0.5},
 	{row: "restart-1m", metric: metricRestart, bound: 0.5},
 }
 

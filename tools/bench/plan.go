@@ -27,6 +27,7 @@ type row struct {
 	conns, clients int
 	stretch        time.Duration // times the usual duration, for requests of which a slow server answers few; 0 is 1
 	request        load.Request
+	watch          *load.Watch // beside the requests
 }
 
 // scene is a server's life from an empty data directory: the key space that is put first, then the rows in order.
@@ -48,6 +49,13 @@ func loadRow(name, help string, clients int, r load.Request) row {
 		conns = clients
 	}
 	return row{name: name, help: help, conns: conns, clients: clients, request: r}
+}
+
+// watchRow measures events, or the puts that cause them.
+func watchRow(name, help string, clients int, r load.Request, w load.Watch) row {
+	row := loadRow(name, help, clients, r)
+	row.watch = &w
+	return row
 }
 
 func fillRow(name, help string, keys int64, keyBytes, valueBytes int) row {
@@ -72,6 +80,11 @@ func allScenes(keys int64) []scene {
 	countRow.stretch, limitRow.stretch = 2, 2
 	smallFill := fillRow("", "", small, 32, 256)
 	bigFill := fillRow("", "", small, 32, big)
+	timed := put
+	timed.Timed = true
+	one, own := timed, timed
+	one.Keys, own.Keys = 1, small
+	behindFill := fillRow("", "", 500_000, 32, 256)
 	millionFill := fillRow("load-1m", "put 1M keys of 64 B with values of 256 B, 1000 clients", keys, 64, 256)
 	return []scene{
 		{name: "put-1", rows: []row{loadRow("put-1", "put 256 B values, 1 client", 1, put)}},
@@ -96,6 +109,14 @@ func allScenes(keys int64) []scene {
 			limitRow,
 			{name: "restart-1m", kind: kindRestart, help: "SIGTERM with 1M keys, then start until the first linearizable get"},
 		}},
+		{name: "watch-fan", rows: []row{watchRow("watch-fan", "events of one key at 10k watchers on 100 streams, puts in lockstep",
+			1, one, load.Watch{Watchers: 10_000, Streams: 100, Conns: 20, Shape: load.OneKey, Lockstep: true})}},
+		{name: "watch-own", rows: []row{watchRow("watch-own", "events of 10k keys with a watcher each on 100 streams, put by 100 clients",
+			100, own, load.Watch{Watchers: 10_000, Streams: 100, Conns: 20, Shape: load.OwnKey})}},
+		{name: "watch-all", rows: []row{watchRow("watch-all", "events at one watcher of everything, put by 100 clients",
+			100, timed, load.Watch{Watchers: 1, Streams: 1, Conns: 1, Shape: load.EveryKey})}},
+		{name: "watch-behind", fill: &behindFill, rows: []row{watchRow("watch-behind", "puts by 100 clients beside 10 watchers that begin 500k revisions behind",
+			100, timed, load.Watch{Watchers: 10, Streams: 10, Conns: 10, Shape: load.EveryKey, Start: 2, Beside: true})}},
 		{name: "echo", echo: true, rows: []row{
 			loadRow("echo-1", "the put-1 load on an empty gRPC server", 1, put),
 			loadRow("echo-100", "the put-100 load on an empty gRPC server", 100, put),

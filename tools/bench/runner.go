@@ -132,7 +132,7 @@ func (r *runner) measure(ctx context.Context, m *member, row *row, round int) (v
 func (r *runner) load(ctx context.Context, m *member, row *row, round int) (values, error) {
 	o := r.options
 	spec := load.Spec{
-		Address: m.address, PID: m.pid(), Conns: row.conns, Clients: row.clients, Request: row.request,
+		Address: m.address, PID: m.pid(), Conns: row.conns, Clients: row.clients, Request: row.request, Watch: row.watch,
 		Warmup: o.warmup, Duration: o.duration * max(row.stretch, 1), Seed: uint64(round + 1),
 	}
 	switch {

@@ -12,7 +12,11 @@ import (
 // userAgent names the generator in the server's logs.
 const userAgent = "quoin-bench"
 
-func (c *conn) encodeHeaders() []byte {
+// headers are the header blocks of the requests of one connection: the first fills the server's dynamic table, and encoded
+// a second time it is only indexes into that table, which is good for every request after the first.
+type headers struct{ first, later []byte }
+
+func newHeaders(address, method string) *headers {
 	var buf bytes.Buffer
 	e := hpack.NewEncoder(&buf)
 	write := func() []byte {
@@ -20,8 +24,8 @@ func (c *conn) encodeHeaders() []byte {
 		for _, f := range [...][2]string{
 			{":method", "POST"},
 			{":scheme", "http"},
-			{":path", c.run.workload.method},
-			{":authority", c.run.spec.Address},
+			{":path", method},
+			{":authority", address},
 			{"content-type", "application/grpc"},
 			{"user-agent", userAgent},
 			{"te", "trailers"},
@@ -31,9 +35,16 @@ func (c *conn) encodeHeaders() []byte {
 		}
 		return bytes.Clone(buf.Bytes())
 	}
-	first := write()
-	c.requestHeaders = write()
-	return first
+	return &headers{first: write(), later: write()}
+}
+
+func (h *headers) next() []byte {
+	block := h.first
+	if block == nil {
+		return h.later
+	}
+	h.first = nil
+	return block
 }
 
 func (c *conn) data(f frame) error {
@@ -54,7 +65,7 @@ func (c *conn) data(f frame) error {
 	c.calls[f.stream] = call
 	c.consumed += len(f.payload)
 	if c.consumed > receiveWindow/4 {
-		c.windowUpdate(c.consumed)
+		c.out = appendWindowUpdate(c.out, c.consumed)
 		c.consumed = 0
 	}
 	if f.flags&flagEndStream != 0 {

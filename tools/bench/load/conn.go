@@ -41,10 +41,10 @@ type conn struct {
 	in  frameReader
 	out []byte // frames not yet written
 
-	requestHeaders []byte // HPACK, all from the dynamic table: good for every request after the first
-	decoder        *hpack.Decoder
-	grpcStatus     string // of the block decoded last
-	grpcMessage    string
+	headers     *headers
+	decoder     *hpack.Decoder
+	grpcStatus  string // of the block decoded last
+	grpcMessage string
 
 	calls      map[uint32]call
 	nextStream uint32
@@ -84,17 +84,24 @@ func dial(r *run, clients int, seed uint64) (*conn, error) {
 	}
 	c.in = frameReader{r: bufio.NewReaderSize(nc, readBytes), beforeWait: c.flush}
 	c.decoder = hpack.NewDecoder(4096, c.header)
-	c.out = append(c.out, preface...)
-	c.out = appendFrameHeader(c.out, 6, frameSettings, 0, 0)
-	c.out = binary.BigEndian.AppendUint16(c.out, settingInitialWindowSize)
-	c.out = binary.BigEndian.AppendUint32(c.out, receiveWindow)
-	c.windowUpdate(receiveWindow - 65535)
+	c.headers = newHeaders(r.spec.Address, r.workload.method)
+	c.out = appendPreface(c.out)
 	return c, nil
 }
 
-func (c *conn) windowUpdate(n int) {
-	c.out = appendFrameHeader(c.out, 4, frameWindowUpdate, 0, 0)
-	c.out = binary.BigEndian.AppendUint32(c.out, uint32(n))
+// appendPreface opens a connection on which the server may send as much as it likes.
+func appendPreface(dst []byte) []byte {
+	dst = append(dst, preface...)
+	dst = appendFrameHeader(dst, 6, frameSettings, 0, 0)
+	dst = binary.BigEndian.AppendUint16(dst, settingInitialWindowSize)
+	dst = binary.BigEndian.AppendUint32(dst, receiveWindow)
+	return appendWindowUpdate(dst, receiveWindow-65535)
+}
+
+// appendWindowUpdate lets the server send n more bytes on the connection.
+func appendWindowUpdate(dst []byte, n int) []byte {
+	dst = appendFrameHeader(dst, 4, frameWindowUpdate, 0, 0)
+	return binary.BigEndian.AppendUint32(dst, uint32(n))
 }
 
 func (c *conn) header(f hpack.HeaderField) {
@@ -149,6 +156,10 @@ func (c *conn) send(now time.Duration) {
 		c.idle++
 		return
 	}
+	if ws := c.run.watchers; ws != nil && ws.spec.Lockstep {
+		ws.turn()
+		now = time.Since(c.run.epoch)
+	}
 	key, ok := c.run.take(now, c.rng)
 	if !ok {
 		c.closed = true
@@ -157,15 +168,11 @@ func (c *conn) send(now time.Duration) {
 	c.window -= len(t.body)
 	id := c.nextStream
 	c.nextStream += 2
-	headers := c.requestHeaders
-	if headers == nil {
-		// The first block fills the server's dynamic table; encoded a second time it is only indexes into that table.
-		headers = c.encodeHeaders()
-	}
+	headers := c.headers.next()
 	c.out = appendFrameHeader(c.out, len(headers), frameHeaders, flagEndHeaders, id)
 	c.out = append(c.out, headers...)
 	c.out = appendFrameHeader(c.out, len(t.body), frameData, flagEndStream, id)
-	c.out = t.append(c.out, key)
+	c.out = t.append(c.out, key, now)
 	keep := c.checks > 0
 	if keep {
 		c.checks--

@@ -210,7 +210,7 @@ func TestTemplateHoldsTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range w.templates {
-			body := string(w.templates[i].append([]byte("before"), 0xabc))
+			body := string(w.templates[i].append([]byte("before"), 0xabc, 0))
 			if len(w.templates[i].holes) == 0 || strings.Contains(body, marker) || strings.Count(body, "0000000000000abc") != len(w.templates[i].holes) {
 				t.Errorf("%s template %d: %q", kind, i, body)
 			}

@@ -21,6 +21,7 @@ type run struct {
 	// from and to are the measured window, since epoch; to only bounds a run by number of operations.
 	from, to time.Duration
 	taken    atomic.Int64 // requests given out
+	watchers *watchers    // nil: nobody watches
 	stride   uint64
 	stopped  atomic.Bool
 }
@@ -90,9 +91,17 @@ func Run(spec Spec, progress func(part float64, measuring bool)) (*Result, error
 			return nil, err
 		}
 	}
+	if spec.Watch != nil {
+		if r.watchers, err = r.watch(); err != nil {
+			return nil, err
+		}
+	}
 	s := sampler{run: r, progress: progress}
 	if err := s.start(); err != nil {
 		return nil, err
+	}
+	if r.watchers != nil {
+		r.watchers.start()
 	}
 	errs := make([]error, len(conns))
 	var wg sync.WaitGroup
@@ -104,6 +113,10 @@ func Run(spec Spec, progress func(part float64, measuring bool)) (*Result, error
 		})
 	}
 	wg.Wait()
+	if r.watchers != nil {
+		r.watchers.close()
+		errs = append(errs, r.watchers.failed())
+	}
 	if err := cmp.Or(errors.Join(errs...), s.finish()); err != nil {
 		return nil, err
 	}
@@ -126,6 +139,9 @@ func (r *run) result(conns []*conn, s *sampler) *Result {
 	}
 	if r.spec.Ops > 0 {
 		out.Elapsed = last
+	}
+	if r.watchers != nil && !r.watchers.spec.Beside {
+		r.watchers.add(out, all)
 	}
 	at := func(q float64) time.Duration { return time.Duration(all.ValueAtQuantile(q)) }
 	out.Mean, out.Max = time.Duration(all.Mean()), time.Duration(all.Max())

@@ -12,6 +12,7 @@ type Spec struct {
 	Conns   int    // TCP connections
 	Clients int    // requests in flight, spread evenly over the connections
 	Request Request
+	Watch   *Watch // nil: nobody watches
 	Seed    uint64
 
 	// Warmup is run before anything is measured, then Duration is measured.
@@ -40,6 +41,8 @@ type Request struct {
 	Serializable bool
 	Limit        int64
 	CountOnly    bool
+	// Timed puts begin their value with the time, so that watchers know how long an event was on its way.
+	Timed bool
 	// Each visits every key of the key space once, in a scattered order; otherwise keys are drawn at random.
 	Each bool
 }
@@ -60,6 +63,10 @@ func (s *Spec) validate() error {
 		return errors.New("clients must be at least as many as connections, at most 100000")
 	case s.Duration <= 0:
 		return errors.New("duration must be more than 0")
+	case s.Watch != nil && (s.Watch.Conns < 1 || s.Watch.Streams < s.Watch.Conns || s.Watch.Watchers < s.Watch.Streams):
+		return errors.New("there must be at least as many watchers as streams, and streams as connections")
+	case s.Watch != nil && s.Watch.Lockstep && s.Clients > 1:
+		return errors.New("only one client can go in lockstep with watchers")
 	case s.Ops > 0 && s.Warmup > 0:
 		return errors.New("a run by number of operations has no warmup")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"quoin.dev/api/etcdserverpb"
 )
@@ -12,8 +13,12 @@ import (
 // digitsBytes is the part of a key that differs between keys: a number in hexadecimal.
 const digitsBytes = 16
 
-// marker stands for the digits in a message while it is encoded; no field of a request holds it by chance.
-const marker = "\x01key-goes-here\x02\x03"
+// marker stands for the digits in a message while it is encoded, nowMarker for those of the time when it is sent; no field of
+// a request holds them by chance.
+const (
+	marker    = "\x01key-goes-here\x02\x03"
+	nowMarker = "\x01now-goes-here\x02\x03"
+)
 
 // keyPrefix is what all keys of the key space start with; otherPrefix is a second key space for transactions.
 const (
@@ -25,6 +30,7 @@ const (
 type template struct {
 	body  []byte // 5 bytes of gRPC prefix, then the encoded message
 	holes []int  // where the digits go
+	nows  []int  // where the time goes, in nanoseconds since the start of the run
 }
 
 // message is what the generated API code offers.
@@ -38,22 +44,31 @@ func newTemplate(m message) (template, error) {
 	t := template{body: make([]byte, 5, 5+len(encoded))}
 	binary.BigEndian.PutUint32(t.body[1:], uint32(len(encoded)))
 	t.body = append(t.body, encoded...)
+	t.holes, t.nows = find(t.body, marker), find(t.body, nowMarker)
+	return t, nil
+}
+
+// find lists the places of what.
+func find(body []byte, what string) (places []int) {
 	for at := 0; ; {
-		i := bytes.Index(t.body[at:], []byte(marker))
+		i := bytes.Index(body[at:], []byte(what))
 		if i < 0 {
-			return t, nil
+			return places
 		}
-		t.holes = append(t.holes, at+i)
-		at += i + len(marker)
+		places = append(places, at+i)
+		at += i + len(what)
 	}
 }
 
-// append adds the message with the given key number to dst.
-func (t *template) append(dst []byte, key uint64) []byte {
+// append adds the message with the given key number, sent now, to dst.
+func (t *template) append(dst []byte, key uint64, now time.Duration) []byte {
 	start := len(dst)
 	dst = append(dst, t.body...)
 	for _, hole := range t.holes {
 		putDigits(dst[start+hole:][:digitsBytes], key)
+	}
+	for _, hole := range t.nows {
+		putDigits(dst[start+hole:][:digitsBytes], uint64(now))
 	}
 	return dst
 }
@@ -106,7 +121,11 @@ func newWorkload(r Request) (*workload, error) {
 	case Put:
 		w.method = etcdserverpb.KV_Put_FullMethodName
 		w.check = checkPut
-		messages = []message{&etcdserverpb.PutRequest{Key: key, Value: value(r.ValueBytes)}}
+		v := value(r.ValueBytes)
+		if r.Timed {
+			copy(v, nowMarker)
+		}
+		messages = []message{&etcdserverpb.PutRequest{Key: key, Value: v}}
 	case Get:
 		w.method = etcdserverpb.KV_Range_FullMethodName
 		w.check = checkRange(1, 1, false)
