@@ -119,7 +119,7 @@ func TestRejectOldCluster(t *testing.T) {
 	dead := l.Addr().String()
 	for version, want := range map[string]error{"3.7.3": nil, "3.4.0": nil, "4.0.0": nil, "3.3.27": client.ErrOldCluster, "2.3.8": client.ErrOldCluster, "": client.ErrOldCluster} {
 		old := start(t, &member{version: version}, listen(t))
-		c, err := client.New(client.Config{Endpoints: []string{old.address, dead}, RejectOldCluster: true, DialTimeout: 100 * time.Millisecond, Logger: zap.NewNop()})
+		c, err := client.New(client.Config{Endpoints: []string{old.address, dead}, RejectOldCluster: true, DialTimeout: time.Second, Logger: zap.NewNop()})
 		if err != want {
 			t.Errorf("version %q: %v, want %v", version, err, want)
 		}
