@@ -85,6 +85,7 @@ let
   );
 in
 programs
+// lib.listToAttrs (map (p: lib.nameValuePair "binaries-${dash p}" (compiled p)) table.platforms)
 // rec {
   default = package "quoin-all" "Strongly consistent key-value store that speaks the etcd v3 API" "quoin" ''
     mkdir -p "$out/bin"
@@ -101,7 +102,6 @@ programs
     ${completions "etcdctl"}
   '';
 
-  binaries-native = compiled platform;
   binaries = pkgs.stdenvNoCC.mkDerivation {
     pname = "quoin-binaries";
     inherit version;

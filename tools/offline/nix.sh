@@ -6,7 +6,7 @@
 #   tools/offline/nix.sh --hashes DIR      print what release/nix/hashes.json has to say
 #
 #   tools/offline/nix.sh /var/tmp/nix flake check
-#   tools/offline/nix.sh /var/tmp/nix build --no-link --print-out-paths .#binaries-native
+#   tools/offline/nix.sh /var/tmp/nix build --no-link --print-out-paths .#binaries-linux-amd64
 #   tools/offline/nix.sh /var/tmp/nix develop --command go version
 #
 # Needs root, apt-get, and the go command with its module proxy or a filled module cache. Everything is kept in DIR, for
