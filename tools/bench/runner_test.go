@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -12,6 +14,7 @@ import (
 // TestMain plays the roles of the child processes, which start the running program, here the test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
+		signal.Reset(syscall.SIGTERM) // which the test runner of Bazel catches: a child ends by it
 		switch os.Args[1] {
 		case generatorCommand:
 			os.Exit(generatorMain(os.Stdin, os.Stdout))

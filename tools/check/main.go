@@ -22,7 +22,7 @@ type part struct {
 }
 
 var parts = []part{
-	{"lint", "gofmt, go vet, staticcheck", lint},
+	{"lint", "gofmt, go vet, staticcheck, fresh BUILD files", lint},
 	{"vulnerabilities", "govulncheck, where its database can be reached", vulnerabilities},
 	{"unit", "the tests of every module of the workspace", unit},
 	{"e2e", "real processes: one member, clusters, kills", endToEnd},

@@ -44,6 +44,10 @@ func lint(c *counts) error {
 		return err
 	}
 	c.pass()
+	if err := command("go", "run", "./tools/buildfiles", "-check"); err != nil {
+		return err
+	}
+	c.pass()
 	return nil
 }
 

@@ -107,6 +107,7 @@ in a go.mod; every module in go.work; and nothing that go mod tidy would change.
 var fixes = [][]string{
 	{"go", "run", "./tools/protogen"},
 	{"go", "run", "./tools/tidy"},
+	{"go", "run", "./tools/buildfiles"},
 	{"go", "test", "./tools/policy", "-run", "TestDependencyLists", "-update"},
 }
 
@@ -114,7 +115,7 @@ func fixModulesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "fix",
 		Short:   "Formats, generates and tidies over all modules",
-		Long:    "Runs over all modules: the generators, go mod tidy with one version of each dependency, the lists of linked modules, gofmt.",
+		Long:    "Runs over all modules: the generators, go mod tidy with one version of each dependency, the BUILD files, the lists of linked modules, gofmt.",
 		Example: "  go run ./tools/release modules fix",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
