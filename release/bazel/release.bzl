@@ -55,7 +55,7 @@ def _version(ctx):
     return ctx.attr._version[StringInfo].value or VERSION
 
 # $1 is the directory of the SDK, $2 that of the module proxy, $3 a list of sources. The sources are copied to real files,
-# since the sandbox holds links, and go:embed takes none.
+# since the sandbox holds links, and go:embed takes none. What go says matters only when it fails.
 _SETUP = """set -eu
 top=$PWD
 work=$(mktemp -d "$top/work.XXXXXX")
@@ -66,6 +66,7 @@ export GOROOT="$top/$1" GOPROXY="file://$top/$2" GOSUMDB=off
 export PATH="$GOROOT/bin:$PATH"
 tar -chf - -T "$3" | tar -xf - -C "$work/src"
 cd "$work/src"
+quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }; }
 """
 
 def _quoted(words):
@@ -108,7 +109,7 @@ def _go_action(ctx, *, output, programs, script, arguments, environment, inputs 
 def _build(platform, programs, ldflags, out):
     """Returns the canonical command for one platform, as spec.Args of tools/release has it, and gives the programs their names."""
     extension = ".exe" if platform.startswith("windows/") else ""
-    words = ["go", "build"] + TABLE["flags"] + ["-ldflags=" + " ".join(ldflags)]
+    words = ["quietly", "go", "build"] + TABLE["flags"] + ["-ldflags=" + " ".join(ldflags)]
     lines = ["%s -o \"%s/\" %s" % (_quoted(words), out, _quoted([p["package"] for p in programs]))]
     for p in programs:
         built = p["package"].rpartition("/")[2]
@@ -213,7 +214,7 @@ def _dist_impl(ctx):
         ctx,
         output = output,
         programs = [ctx.attr.tool],
-        script = "go run %s build --binaries \"$top/$1\" --out \"$top/$2\" --platforms \"$3\" --commit \"$4\" --version \"$5\"" %
+        script = "quietly go run %s build --binaries \"$top/$1\" --out \"$top/$2\" --platforms \"$3\" --commit \"$4\" --version \"$5\"" %
                  _quoted(["./" + ctx.attr.tool.label.package]),
         arguments = [ctx.file.binaries.path, output.path, ",".join(ctx.attr.platforms), _commit(ctx), _version(ctx)],
         environment = {"SOURCE_DATE_EPOCH": epoch},
