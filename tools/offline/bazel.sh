@@ -115,6 +115,8 @@ rules() {
 	sed -i 's/^_rules = struct(/&\n    instrumented_files_info_has_baseline_coverage_files = False,/' "$features/features.bzl"
 	grep -q baseline_coverage "$features/features.bzl" || fail "bazel_features of $tree has no struct _rules"
 
+	cp -r "$top/tools/offline/bazel/package_metadata" "$dir/rules/"
+
 	# In the graph of modules, and nothing of them is loaded here.
 	local name
 	for name in apple_support buildozer protobuf zlib; do
@@ -167,10 +169,9 @@ settings() {
 	echo '{}' >"$dir/registry/bazel_registry.json" # an empty one: a module without an override is an error
 	{
 		echo "common --registry=file://$dir/registry"
-		for name in apple_support bazel_features buildozer gazelle protobuf rules_go zlib; do
+		for name in apple_support bazel_features buildozer gazelle package_metadata protobuf rules_go zlib; do
 			echo "common --override_module=$name=$dir/rules/$name"
 		done
-		echo "common --override_module=package_metadata=$top/tools/offline/bazel/package_metadata"
 		echo "common --override_module=rules_shell=/usr/share/bazel/rules/shell"
 		echo "common --distdir=$dir/dist"
 		echo "common --repo_env=GOPROXY=file://$proxy"
@@ -182,7 +183,7 @@ settings() {
 }
 
 # What was prepared is good until one of these changes.
-key=$(cd "$top" && sha256sum tools/offline/bazel.sh MODULE.bazel go.work go.work.sum go.mod go.sum src/*/go.mod src/*/go.sum | sha256sum)
+key=$(cd "$top" && sha256sum tools/offline/bazel.sh tools/offline/bazel/*/*/*.bzl MODULE.bazel go.work go.work.sum go.mod go.sum src/*/go.mod src/*/go.sum | sha256sum)
 key="$key $tree $modules $(go env GOVERSION)"
 if [ "$(cat "$dir/prepared" 2>/dev/null)" != "$key" ]; then
 	[ "$(id -u)" = 0 ] || fail "this must run as root, which makes the tree and mounts it"
