@@ -51,7 +51,10 @@ say() { echo "bazel.sh: $*" >&2; }
 quietly() {
 	local step=$1 log=$dir/$1.log
 	shift
-	"$@" >"$log" 2>&1 || fail "$step failed, the end of $log: $(tail -n 3 "$log")"
+	"$@" >"$log" 2>&1 || {
+		tail -n 12 "$log" >&2
+		fail "$step failed; what it said ends above, and is in $log"
+	}
 }
 
 # pinned NAME prints the version that MODULE.bazel has of a Bazel module.
