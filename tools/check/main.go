@@ -27,6 +27,7 @@ var parts = []part{
 	{"unit", "the tests of every module of the workspace", unit},
 	{"e2e", "real processes: one member, clusters, kills", endToEnd},
 	{"interop", "etcd's client, command line and data directories against quoin", interop},
+	{"distribution", "the same bytes from the go command, Bazel and Nix, where these can be had", distribution},
 }
 
 func main() {
