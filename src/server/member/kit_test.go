@@ -20,6 +20,7 @@ import (
 
 	"quoin.dev/server/apply"
 	"quoin.dev/server/config"
+	"quoin.dev/server/membership"
 	"quoin.dev/storage/mvcc"
 )
 
@@ -130,6 +131,8 @@ type trio struct {
 	cfgs     [3]*config.Config
 	members  [3]*Member
 	handlers [3]atomic.Pointer[http.Handler]
+	servers  [3]*httptest.Server
+	isolated atomic.Pointer[Member] // hears of nobody, and is not heard
 }
 
 // newTrio prepares three members; adapt may change their settings.
@@ -139,8 +142,9 @@ func newTrio(t testing.TB, adapt func(*config.Config)) *trio {
 	var urls, initial []string
 	for i := range c.handlers {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			handler := c.handlers[i].Load()
-			if handler == nil {
+			handler, isolated := c.handlers[i].Load(), c.isolated.Load()
+			cut := isolated != nil && (isolated == c.members[i] || r.Header.Get("X-Server-From") == membership.FormatID(isolated.id))
+			if handler == nil || cut {
 				http.Error(w, "not there", http.StatusServiceUnavailable)
 				return
 			}
@@ -150,6 +154,7 @@ func newTrio(t testing.TB, adapt func(*config.Config)) *trio {
 			server.CloseClientConnections()
 			server.Close()
 		})
+		c.servers[i] = server
 		urls = append(urls, server.URL)
 		initial = append(initial, fmt.Sprintf("m%d=%s", i, server.URL))
 	}
@@ -179,6 +184,16 @@ func (c *trio) stop(i int) {
 	c.members[i].Stop()
 	c.handlers[i].Store(nil)
 }
+
+// isolate cuts a member off while it runs, until heal.
+func (c *trio) isolate(i int) {
+	c.isolated.Store(c.members[i])
+	for _, s := range c.servers {
+		s.CloseClientConnections()
+	}
+}
+
+func (c *trio) heal() { c.isolated.Store(nil) }
 
 // leader is the place of the member that all running members see leading, -1 if they do not agree.
 func (c *trio) leader() int {
