@@ -72,7 +72,9 @@ func TestLeaseAnswersAreEqual(t *testing.T) {
 		})
 	}
 	list := func() {
-		do("list", func(c pb.LeaseClient) (proto.Message, error) { return c.LeaseLeases(t.Context(), &pb.LeaseLeasesRequest{}) })
+		do("list", func(c pb.LeaseClient) (proto.Message, error) {
+			return c.LeaseLeases(t.Context(), &pb.LeaseLeasesRequest{})
+		})
 	}
 	list()
 	for _, ttl := range []int64{-1, 0, 1, 2, 60, 9_000_000_000, 9_000_000_001} {
