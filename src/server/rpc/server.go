@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/api/v3electionpb"
+	"quoin.dev/api/v3lockpb"
 	"quoin.dev/pkg/vtcodec"
 
 	"quoin.dev/server/member"
@@ -60,7 +62,10 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
 	}
 	s := grpc.NewServer(options...)
-	s.RegisterService(kvServiceDesc(), &kvServer{m: m})
+	kv := &kvServer{m: m}
+	s.RegisterService(kvServiceDesc(), kv)
+	v3lockpb.RegisterLockServer(s, &lockServer{kv: kv})
+	v3electionpb.RegisterElectionServer(s, &electionServer{kv: kv})
 	pb.RegisterMaintenanceServer(s, &maintenanceServer{m: m})
 	pb.RegisterClusterServer(s, &clusterServer{m: m})
 	pb.RegisterLeaseServer(s, &leaseServer{m: m})
