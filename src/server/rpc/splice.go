@@ -62,6 +62,13 @@ func (r *spliced) write(p []byte) {
 	}
 }
 
+// share appends bytes that stay as they are, without copying them.
+func (r *spliced) share(p []byte) {
+	r.flush()
+	r.full = append(r.full, mem.SliceBuffer(p))
+	r.bytes += len(p)
+}
+
 func (r *spliced) nextPiece(want int) {
 	if r.piece == nil && want <= firstPieceBytes/2 {
 		r.piece = make([]byte, 0, firstPieceBytes)

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -28,6 +29,9 @@ const (
 	watchFragmentField        = 7
 )
 
+// sharedFrameBytes is from which size on an event is not copied.
+const sharedFrameBytes = 1 << 10
+
 // progressJitter is how much later than its interval progress may be told, as part of the interval: streams that were opened
 // together shall not speak together.
 const progressJitter = 10
@@ -37,6 +41,16 @@ type watchServer struct {
 	pb.UnimplementedWatchServer
 	m        *member.Member
 	progress time.Duration // how often a watch that is quiet hears of the revision
+}
+
+// watchSender writes the replies of one stream.
+type watchSender struct {
+	client grpc.ServerStream
+	m      *member.Member
+	// header is the encoded header of the last reply; the next ones mostly have the same.
+	header   []byte
+	revision int64
+	term     uint64
 }
 
 // Watch serves one client stream: one goroutine reads requests, this one sends replies.
@@ -63,10 +77,11 @@ func (s *watchServer) Watch(client grpc.BidiStreamingServer[pb.WatchRequest, pb.
 			}
 		}
 	}()
+	sender := watchSender{client: client, m: s.m}
 	for {
 		reply, err := stream.Next(ctx)
 		if err == nil {
-			err = s.send(client, &reply)
+			err = sender.send(&reply)
 		} else {
 			err = context.Cause(ctx)
 		}
@@ -128,7 +143,7 @@ func create(stream *watch.Stream, r *pb.WatchCreateRequest, now, compacted int64
 }
 
 // send writes one reply, in parts if it is large and the watcher takes that.
-func (s *watchServer) send(client grpc.ServerStream, r *watch.Reply) error {
+func (s *watchSender) send(r *watch.Reply) error {
 	most := s.m.MaxRequestBytes() + grpcOverheadBytes
 	frames := r.Frames
 	for {
@@ -137,7 +152,7 @@ func (s *watchServer) send(client grpc.ServerStream, r *watch.Reply) error {
 			n = part(frames, most)
 			more = n < len(frames)
 		}
-		if err := client.SendMsg(s.message(r, frames[:n], more)); err != nil || !more {
+		if err := s.client.SendMsg(s.message(r, frames[:n], more)); err != nil || !more {
 			return err
 		}
 		frames = frames[n:]
@@ -155,9 +170,11 @@ func part(frames [][]byte, most int) int {
 	return len(frames)
 }
 
-func (s *watchServer) message(r *watch.Reply, frames [][]byte, more bool) *spliced {
-	m := new(spliced)
-	m.header(s.m.Header(r.Revision))
+// message encodes a reply. A frame that is alone or large is sent as it is; small ones are copied together.
+func (s *watchSender) message(r *watch.Reply, frames [][]byte, more bool) *spliced {
+	header := s.encodedHeader(r.Revision)
+	m := &spliced{piece: make([]byte, 0, len(header)+2*binary.MaxVarintLen64+len(r.Reason))}
+	m.write(header)
 	m.number(watchIDField, r.ID)
 	m.flag(watchCreatedField, r.Created)
 	m.flag(watchCanceledField, r.Canceled)
@@ -167,7 +184,23 @@ func (s *watchServer) message(r *watch.Reply, frames [][]byte, more bool) *splic
 	}
 	m.flag(watchFragmentField, more)
 	for _, f := range frames {
-		m.write(f)
+		if len(frames) == 1 || len(f) >= sharedFrameBytes {
+			m.share(f)
+		} else {
+			m.write(f)
+		}
 	}
 	return m
+}
+
+// encodedHeader is the header of a reply as its first field.
+func (s *watchSender) encodedHeader(revision int64) []byte {
+	h := pb.ResponseHeader{Revision: revision}
+	s.m.FillHeader(&h)
+	if s.header == nil || s.revision != revision || s.term != h.RaftTerm {
+		var m spliced
+		m.header(&h)
+		s.header, s.revision, s.term = m.piece, revision, h.RaftTerm
+	}
+	return s.header
 }

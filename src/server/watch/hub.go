@@ -380,11 +380,10 @@ func (h *Hub) behindMayMove() {
 
 // reply completes an entry that was taken out of its stream.
 func (h *Hub) reply(e *entry) Reply {
-	r := e.reply
-	if len(e.events) == 0 {
-		return r
+	if e.plain != nil {
+		return *e.plain
 	}
-	r.Frames = make([][]byte, len(e.events))
+	r := Reply{ID: e.w.id, Revision: e.revision, Fragment: e.w.options.Fragment, Frames: make([][]byte, len(e.events))}
 	if e.w.options.PrevKV {
 		h.storeMu.RLock()
 		defer h.storeMu.RUnlock()

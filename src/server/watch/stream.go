@@ -29,11 +29,15 @@ type Reply struct {
 	Frames [][]byte
 }
 
-// entry is a reply that waits. Events are added to it while nothing that must come later stands behind it.
+// entry is a reply that waits: a plain one, or the events of a watcher. Events are added while nothing that must come later
+// stands behind it.
 type entry struct {
-	reply     Reply
+	plain *Reply
+
 	w         *Watcher
+	revision  int64 // of the header
 	events    []*Event
+	one       [1]*Event // room for the most common list
 	revisions int
 	bytes     int
 	epoch     uint64
@@ -104,7 +108,7 @@ func (s *Stream) pop() *entry {
 	}
 	s.bytes -= e.bytes
 	s.events -= len(e.events)
-	if len(e.events) == 0 {
+	if e.plain != nil {
 		s.plain--
 	}
 	select {
@@ -126,7 +130,7 @@ func (s *Stream) say(r Reply) {
 	s.mu.Lock()
 	s.epoch++
 	s.plain++
-	s.push(&entry{reply: r})
+	s.push(&entry{plain: &r})
 	s.mu.Unlock()
 	s.signal()
 }
@@ -140,11 +144,12 @@ func (s *Stream) offer(w *Watcher, revision int64, events []*Event) bool {
 	}
 	e := w.open
 	if e == nil || e.epoch != s.epoch || e.revisions == replyRevisions || e.bytes >= replyBytes {
-		e = &entry{reply: Reply{ID: w.id, Fragment: w.options.Fragment}, w: w, epoch: s.epoch}
+		e = &entry{w: w, epoch: s.epoch}
+		e.events = e.one[:0]
 		w.open = e
 		s.push(e)
 	}
-	e.reply.Revision = max(e.reply.Revision, revision)
+	e.revision = max(e.revision, revision)
 	e.events = append(e.events, events...)
 	e.revisions++
 	bytes := 0
