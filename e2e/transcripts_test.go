@@ -12,11 +12,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"quoin.dev/api/leasepb"
 	"quoin.dev/quoin/e2e/cluster"
 	"quoin.dev/quoin/e2e/transcript"
-	"quoin.dev/storage/backend"
-	"quoin.dev/storage/schema"
 )
 
 var _ = Describe("the command line", func() {
@@ -34,7 +31,7 @@ var _ = Describe("the command line", func() {
 	}
 
 	It("answers as recorded: keys, then transactions", func() {
-		replay(seedLeases, transcript.KV, transcript.Txn)
+		replay(func(string) {}, transcript.KV, transcript.Txn)
 	})
 	It("answers as recorded: endpoints, members and everything around", func() {
 		replay(func(string) {}, transcript.Misc)
@@ -51,20 +48,6 @@ func prepareCluster(prepareDir func(dir string)) *cluster.Cluster {
 	prepareDir(c.Members[0].Dir)
 	Expect(c.Start()).To(Succeed())
 	return c
-}
-
-// seedLeases makes a database that holds the leases of the recorded session, as no service grants them yet.
-func seedLeases(dir string) {
-	GinkgoHelper()
-	snap := filepath.Join(dir, "member", "snap")
-	Expect(os.MkdirAll(snap, 0o700)).To(Succeed())
-	b, err := backend.Open(backend.Options{Path: filepath.Join(snap, "db")})
-	Expect(err).NotTo(HaveOccurred())
-	for _, id := range transcript.Leases(transcript.KV) {
-		schema.PutLease(b, &leasepb.Lease{ID: id, TTL: 3600})
-	}
-	b.Commit(backend.Applied{})
-	Expect(b.Close()).To(Succeed())
 }
 
 // unpack extracts an archive whose files lie below one top folder into dir.

@@ -55,10 +55,6 @@ var plans = map[string]plan{
 // Omitted returns the records of a file that are not replayed, with the reasons.
 func Omitted(file string) map[int]string { return plans[file].omitted }
 
-// Leases returns the ids of the leases that the server must have before a file is replayed. A server whose lease service
-// is there is asked for them; the directory of any other has to be seeded.
-func Leases(file string) []int64 { return plans[file].leases }
-
 // After names what the server must hold before a file is replayed: another file's end state, a directory, or nothing.
 func After(file string) string { return plans[file].after }
 

@@ -10,9 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 
 	pb "quoin.dev/api/etcdserverpb"
 )
@@ -77,11 +75,7 @@ func prepare(ctx context.Context, p plan, endpoint string) (ids, error) {
 	defer cancel()
 	for _, id := range p.leases {
 		req := &pb.LeaseGrantRequest{ID: id, TTL: 3600}
-		_, err := pb.NewLeaseClient(conn).LeaseGrant(ctx, req)
-		if status.Code(err) == codes.Unimplemented {
-			continue // the data directory was seeded with the lease: see Leases
-		}
-		if err != nil {
+		if _, err := pb.NewLeaseClient(conn).LeaseGrant(ctx, req); err != nil {
 			return ids{}, fmt.Errorf("grant lease %x: %w", id, err)
 		}
 	}

@@ -96,6 +96,7 @@ func TestLeasesOutliveTheirLeader(t *testing.T) {
 	ttl, err := other.LeaseRenew(t.Context(), 2)
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(ttl).To(BeEquivalentTo(1000))
+	w.Expect(other.ReadIndex(t.Context())).To(Succeed())
 	leases, _, err := other.Leases()
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(leases).To(ContainElement(lease.Lease{ID: 2, TTL: 1000}))

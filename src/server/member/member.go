@@ -106,6 +106,12 @@ func (m *Member) MaxTxnOps() int { return int(m.cfg.Limits.MaxTxnOps) }
 // MaxRequestBytes bounds an encoded request.
 func (m *Member) MaxRequestBytes() int { return int(m.cfg.Limits.MaxRequestBytes) }
 
+// HasLeader reports whether this member knows a leader.
+func (m *Member) HasLeader() bool { return m.node.Leader() != 0 }
+
+// ElectionTimeout is how long members are without a leader until one of them asks to be it.
+func (m *Member) ElectionTimeout() time.Duration { return m.cfg.Raft.ElectionTimeout }
+
 // WatchProgressInterval is how often a watch that is quiet hears of the revision, if it wants to.
 func (m *Member) WatchProgressInterval() time.Duration {
 	return cmp.Or(m.cfg.WatchProgressNotifyInterval, defaultProgressInterval)

@@ -86,7 +86,6 @@ func (s *leaseServer) LeaseKeepAlive(client grpc.BidiStreamingServer[pb.LeaseKee
 	}
 	pending := make(chan *renewal, keepAlivesAtOnce)
 	go func() {
-		defer close(pending)
 		for {
 			r, err := client.Recv()
 			k := &renewal{id: r.GetID(), err: err, done: make(chan struct{})}
@@ -107,7 +106,13 @@ func (s *leaseServer) LeaseKeepAlive(client grpc.BidiStreamingServer[pb.LeaseKee
 			}()
 		}
 	}()
-	for k := range pending {
+	for {
+		var k *renewal
+		select {
+		case k = <-pending:
+		case <-ctx.Done():
+			return toWire(context.Cause(ctx))
+		}
 		<-k.done
 		switch {
 		case errors.Is(k.err, io.EOF):
@@ -125,5 +130,4 @@ func (s *leaseServer) LeaseKeepAlive(client grpc.BidiStreamingServer[pb.LeaseKee
 			return err
 		}
 	}
-	return toWire(context.Cause(ctx))
 }

@@ -43,10 +43,11 @@ type Options struct {
 
 // NewServer returns a gRPC server with every service of m registered. The caller serves listeners with it and stops it.
 func NewServer(m *member.Member, o Options) *grpc.Server {
-	guard := learnerGuard{m.IsLearner}
+	learner := learnerGuard{m.IsLearner}
+	leader := &leaderGuard{hasLeader: m.HasLeader, election: m.ElectionTimeout()}
 	options := []grpc.ServerOption{
-		grpc.UnaryInterceptor(guard.unary),
-		grpc.StreamInterceptor(guard.stream),
+		grpc.ChainUnaryInterceptor(learner.unary, leader.unary),
+		grpc.ChainStreamInterceptor(learner.stream, leader.stream),
 		grpc.ForceServerCodecV2(vtcodec.Codec{}),
 		grpc.ConnectionTimeout(greetingTimeout),
 		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + grpcOverheadBytes),
