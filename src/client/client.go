@@ -15,7 +15,9 @@ import (
 type Client struct {
 	Cluster
 	KV
+	Lease
 	Maintenance
+	Watcher
 
 	// Username and Password are those of the Config.
 	Username string
@@ -66,7 +68,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.Cluster = NewCluster(c)
 	c.KV = NewKV(c)
+	c.Lease = NewLease(c)
 	c.Maintenance = NewMaintenance(c)
+	c.Watcher = NewWatcher(c)
 	if err := c.prepare(); err != nil {
 		c.Close()
 		return nil, err
@@ -91,7 +95,7 @@ func WithZapLogger(lg *zap.Logger) Option {
 	return func(c *Client) { c.lg = lg }
 }
 
-// NewCtxClient returns a client without a connection, to be filled with a KV, Cluster and Maintenance of one's own.
+// NewCtxClient returns a client without a connection, to be filled with a KV, Cluster and so on of one's own.
 func NewCtxClient(ctx context.Context, opts ...Option) *Client {
 	c := &Client{lg: zap.NewNop(), access: newAccess("")}
 	c.ctx, c.cancel = context.WithCancel(ctx)
@@ -128,9 +132,16 @@ func (c *Client) prepare() error {
 	return nil
 }
 
-// Close ends the calls in flight and the connections, and waits for what runs in the background.
+// Close ends the calls in flight, the watches, the renewal of leases and the connections, and waits for what runs in the
+// background.
 func (c *Client) Close() error {
 	c.cancel()
+	if c.Watcher != nil {
+		c.Watcher.Close()
+	}
+	if c.Lease != nil {
+		c.Lease.Close()
+	}
 	c.loops.Wait()
 	if c.conn == nil {
 		return c.ctx.Err()

@@ -21,6 +21,11 @@
 // its answer is lost, the caller gets the error and has to find out for himself whether the change was made. Only an
 // answer that says that nothing was done (the token is out of date, the member is a learner) lets a change be sent again.
 //
+// # Watches and leases
+//
+// Watches and the renewal of leases go on over broken connections, on streams that many of them share. The channel of a
+// watch has to be read, or the context of the watch ended; a channel of KeepAlive as well.
+//
 // # Errors
 //
 // What a member answers is an rpctypes.EtcdError and compares to the variables of that package. When the context of the

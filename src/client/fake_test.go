@@ -2,9 +2,12 @@ package client_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,6 +31,8 @@ type member struct {
 	pb.UnimplementedClusterServer
 	pb.UnimplementedMaintenanceServer
 	pb.UnimplementedAuthServer
+	pb.UnimplementedWatchServer
+	pb.UnimplementedLeaseServer
 
 	address string
 	server  *grpc.Server
@@ -37,6 +42,9 @@ type member struct {
 	puts, ranges, txns, lists, authentications atomic.Int64
 
 	withoutHealth bool
+
+	watches  chan *dialog[pb.WatchRequest, pb.WatchResponse]
+	renewals chan *dialog[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse]
 
 	// answer, when set, decides about a call after it was counted, as if it had been carried out.
 	answer func(ctx context.Context, method string) error
@@ -94,6 +102,10 @@ func start(t *testing.T, m *member, l net.Listener, opts ...grpc.ServerOption) *
 	pb.RegisterClusterServer(m.server, m)
 	pb.RegisterMaintenanceServer(m.server, m)
 	pb.RegisterAuthServer(m.server, m)
+	pb.RegisterWatchServer(m.server, m)
+	pb.RegisterLeaseServer(m.server, m)
+	m.watches = make(chan *dialog[pb.WatchRequest, pb.WatchResponse], 100)
+	m.renewals = make(chan *dialog[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse], 100)
 	m.health = health.NewServer()
 	if !m.withoutHealth {
 		healthpb.RegisterHealthServer(m.server, m.health)
@@ -185,7 +197,30 @@ func open(t *testing.T, cfg client.Config, members ...*member) *client.Client {
 func TestMain(m *testing.M) {
 	// gRPC writes a line on stderr about each server without a health service.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
-	os.Exit(m.Run())
+	code := m.Run()
+	if left := leftBehind(); code == 0 && left != "" {
+		fmt.Println("goroutines of clients are left behind:\n" + left)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// leftBehind returns the stacks of goroutines that run code of the client, once there are none or after some time.
+func leftBehind() (stacks string) {
+	buf := make([]byte, 16<<20)
+	for range 1000 {
+		stacks = ""
+		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if strings.Contains(g, "quoin.dev/client.(") {
+				stacks += g + "\n\n"
+			}
+		}
+		if stacks == "" {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return stacks
 }
 
 // within returns a context for calls that must succeed.

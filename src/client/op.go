@@ -4,12 +4,6 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 )
 
-// LeaseID names a lease. NoLease means none.
-type LeaseID int64
-
-// NoLease is the absence of a lease.
-const NoLease LeaseID = 0
-
 type kind uint8
 
 const (
@@ -17,17 +11,20 @@ const (
 	kindPut
 	kindDelete
 	kindTxn
+	kindWatch
 )
 
-// Op is one operation on keys, made by OpGet, OpPut, OpDelete or OpTxn, for KV.Do or as a part of a Txn.
+// Op is one operation on keys. One made by OpGet, OpPut, OpDelete or OpTxn is for KV.Do or a part of a Txn.
 type Op struct {
 	kind kind
 	key  []byte
 	end  []byte
 
+	// get and watch
+	rev int64
+
 	// get
 	limit          int64
-	rev            int64
 	sort           *SortOption
 	serializable   bool
 	keysOnly       bool
@@ -40,7 +37,7 @@ type Op struct {
 	isWithFromKey  bool
 	chosenInterval bool // some option set end
 
-	// put and delete
+	// put, delete and watch
 	prevKV bool
 
 	// put
@@ -48,6 +45,14 @@ type Op struct {
 	leaseID     LeaseID
 	ignoreValue bool
 	ignoreLease bool
+
+	// watch
+	progressNotify bool
+	createdNotify  bool
+	filterPut      bool
+	filterDelete   bool
+	fragment       bool
+	logBuffer      bool
 
 	// txn
 	cmps []Cmp
@@ -86,6 +91,18 @@ func OpDelete(key string, opts ...OpOption) Op {
 // OpTxn returns a transaction as an operation, to be run by KV.Do or nested in another one.
 func OpTxn(cmps []Cmp, thenOps []Op, elseOps []Op) Op {
 	return Op{kind: kindTxn, cmps: cmps, then: thenOps, alt: elseOps}
+}
+
+// OpWatch returns a watch of a key or, with options, of an interval of keys, as Watcher.Watch begins it. It panics on
+// options that make no sense for it.
+func OpWatch(key string, opts ...OpOption) Op {
+	op := Op{kind: kindWatch, key: []byte(key)}
+	op.apply(opts)
+	op.refuse("watch", misuse{op.leaseID != NoLease, "lease"}, misuse{op.limit != 0, "limit"}, misuse{op.sort != nil, "sort"},
+		misuse{op.serializable, "serializable"}, misuse{op.countOnly, "countOnly"},
+		misuse{op.minModRev != 0 || op.maxModRev != 0, "mod revision filter"},
+		misuse{op.minCreateRev != 0 || op.maxCreateRev != 0, "create revision filter"})
+	return op
 }
 
 // misuse is an option that an operation can not have. It is a mistake in the program, not in its input.
@@ -151,7 +168,7 @@ func (op *Op) WithValueBytes(v []byte) { op.val = v }
 // Limit returns the greatest number of keys to read; 0 = all.
 func (op Op) Limit() int64 { return op.limit }
 
-// Rev returns the revision to read at; 0 = the current one.
+// Rev returns the revision to read at or to watch from; 0 = the current one, or for a watch the next.
 func (op Op) Rev() int64 { return op.rev }
 
 // IsSerializable reports whether any member may answer a get from its own state.
@@ -181,6 +198,24 @@ func (op Op) MinCreateRev() int64 { return op.minCreateRev }
 // MaxCreateRev returns the upper bound on creation revisions; 0 = none.
 func (op Op) MaxCreateRev() int64 { return op.maxCreateRev }
 
+// IsPrevKV reports whether what was there before is wanted.
+func (op Op) IsPrevKV() bool { return op.prevKV }
+
+// IsProgressNotify reports whether WithProgressNotify was among the options.
+func (op Op) IsProgressNotify() bool { return op.progressNotify }
+
+// IsCreatedNotify reports whether WithCreatedNotify was among the options.
+func (op Op) IsCreatedNotify() bool { return op.createdNotify }
+
+// IsFilterPut reports whether a watch leaves puts out.
+func (op Op) IsFilterPut() bool { return op.filterPut }
+
+// IsFilterDelete reports whether a watch leaves deletes out.
+func (op Op) IsFilterDelete() bool { return op.filterDelete }
+
+// IsFragment reports whether WithFragment was among the options.
+func (op Op) IsFragment() bool { return op.fragment }
+
 func (op Op) rangeRequest() *pb.RangeRequest {
 	r := &pb.RangeRequest{
 		Key: op.key, RangeEnd: op.end, Limit: op.limit, Revision: op.rev,
@@ -204,6 +239,21 @@ func (op Op) putRequest() *pb.PutRequest {
 
 func (op Op) deleteRequest() *pb.DeleteRangeRequest {
 	return &pb.DeleteRangeRequest{Key: op.key, RangeEnd: op.end, PrevKv: op.prevKV}
+}
+
+// watchRequest begins a watch at a revision; 0 = the next one.
+func (op Op) watchRequest(start int64) *pb.WatchRequest {
+	r := &pb.WatchCreateRequest{
+		Key: op.key, RangeEnd: op.end, StartRevision: start,
+		ProgressNotify: op.progressNotify, PrevKv: op.prevKV, Fragment: op.fragment,
+	}
+	if op.filterPut {
+		r.Filters = append(r.Filters, pb.WatchCreateRequest_NOPUT)
+	}
+	if op.filterDelete {
+		r.Filters = append(r.Filters, pb.WatchCreateRequest_NODELETE)
+	}
+	return &pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: r}}
 }
 
 func (op Op) txnRequest() *pb.TxnRequest {

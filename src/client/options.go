@@ -30,12 +30,13 @@ func IsOptsWithFromKey(opts []OpOption) bool {
 	return op.isWithFromKey
 }
 
-// WithRange widens a get or delete to the keys from the given one up to, but without, end.
+// WithRange widens a get, delete or watch to the keys from the given one up to, but without, end.
 func WithRange(end string) OpOption {
 	return func(op *Op) { op.end, op.chosenInterval = []byte(end), true }
 }
 
-// WithPrefix widens a get or delete to all keys that begin with the given one; with an empty key that is every key.
+// WithPrefix widens a get, delete or watch to all keys that begin with the given one; with an empty key that is every
+// key.
 func WithPrefix() OpOption {
 	return func(op *Op) {
 		op.isWithPrefix, op.chosenInterval = true, true
@@ -47,7 +48,7 @@ func WithPrefix() OpOption {
 	}
 }
 
-// WithFromKey widens a get or delete to all keys from the given one on.
+// WithFromKey widens a get, delete or watch to all keys from the given one on.
 func WithFromKey() OpOption {
 	return func(op *Op) {
 		op.isWithFromKey, op.chosenInterval = true, true
@@ -61,7 +62,7 @@ func WithFromKey() OpOption {
 // WithLease attaches the key of a put to a lease: the end of the lease deletes it.
 func WithLease(id LeaseID) OpOption { return func(op *Op) { op.leaseID = id } }
 
-// WithPrevKV makes a put or delete return what was there before.
+// WithPrevKV makes a put or delete return what was there before, and a watch tell it with each event.
 func WithPrevKV() OpOption { return func(op *Op) { op.prevKV = true } }
 
 // WithIgnoreValue makes a put keep the value of the key, which must exist, and change only its lease. The value given
@@ -74,7 +75,8 @@ func WithIgnoreLease() OpOption { return func(op *Op) { op.ignoreLease = true } 
 // WithLimit bounds the number of keys that a get returns; 0 = all.
 func WithLimit(n int64) OpOption { return func(op *Op) { op.limit = n } }
 
-// WithRev makes a get read at a revision in the past; 0 = the current one.
+// WithRev makes a get read at a revision in the past, and a watch begin at a revision in the past or future; 0 = the
+// current one, or for a watch the next.
 func WithRev(rev int64) OpOption { return func(op *Op) { op.rev = rev } }
 
 // WithSort orders what a get returns.
@@ -131,6 +133,28 @@ func WithLastRev() []OpOption { return top(SortByModRevision, SortDescend) }
 func top(target SortTarget, order SortOrder) []OpOption {
 	return []OpOption{WithPrefix(), WithSort(target, order), WithLimit(1)}
 }
+
+// WithProgressNotify makes a watch that is quiet tell from time to time, every ten minutes if the member is not
+// configured otherwise, how far it is. Such a watch can also go on after a break when the revisions of a long silence
+// are compacted.
+func WithProgressNotify() OpOption { return func(op *Op) { op.progressNotify = true } }
+
+// WithCreatedNotify makes a watch begin with a response that has Created set. It comes once, also when the watch has to
+// go on at another member.
+func WithCreatedNotify() OpOption { return func(op *Op) { op.createdNotify = true } }
+
+// WithFilterPut makes a watch leave puts out.
+func WithFilterPut() OpOption { return func(op *Op) { op.filterPut = true } }
+
+// WithFilterDelete makes a watch leave deletes out.
+func WithFilterDelete() OpOption { return func(op *Op) { op.filterDelete = true } }
+
+// WithFragment lets the member send responses that are larger than a request may be in parts. The client puts them
+// together, so it only matters where Config.MaxCallRecvMsgSize is low.
+func WithFragment() OpOption { return func(op *Op) { op.fragment = true } }
+
+// WithWatchBufLog writes a line to the log when a watch is given back to the member since its reader is too slow.
+func WithWatchBufLog() OpOption { return func(op *Op) { op.logBuffer = true } }
 
 // SortTarget is what a get is ordered by.
 type SortTarget int
