@@ -41,7 +41,9 @@ func Start(o Options) (*Member, error) {
 		removed:   make(chan struct{}),
 		stopping:  make(chan struct{}),
 	}
-	m.peerClient = &http.Client{Transport: &http.Transport{TLSClientConfig: o.PeerTLS}}
+	m.peerClient = &http.Client{Transport: &http.Transport{
+		TLSClientConfig: o.PeerTLS, MaxIdleConnsPerHost: peerConns, IdleConnTimeout: peerConnIdle,
+	}}
 	if err := m.start(); err != nil {
 		m.peerClient.CloseIdleConnections()
 		m.closeStorage()
@@ -139,6 +141,12 @@ func (m *Member) openDirectory() error {
 	m.snaps = snaps
 	return err
 }
+
+// Renewals of leases that clients send to a follower are questions to the leader, many at once: their connections are kept.
+const (
+	peerConns    = 64
+	peerConnIdle = time.Minute
+)
 
 // dirMode is the mode of directories: what a store holds is its operator's alone.
 const dirMode = 0o700
