@@ -124,7 +124,7 @@ func (h *Hub) history(from int64) bool {
 // date.
 func (h *Hub) arrive(next int64) {
 	for i, s := range h.filled {
-		s.signal()
+		s.release()
 		h.filled[i] = nil
 	}
 	h.filled = h.filled[:0]

@@ -337,7 +337,7 @@ func (h *Hub) match(m *matcher, b *batch, header int64) {
 	for i, w := range touched {
 		taken := w.stream.offer(w, header, w.hits)
 		if w.behind {
-			h.filled = append(h.filled, w.stream) // woken when the pass is over: it then sends what was found together
+			h.filled = append(h.filled, w.stream) // released when the pass is over
 		} else {
 			w.stream.signal()
 		}

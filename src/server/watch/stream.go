@@ -62,6 +62,7 @@ type Stream struct {
 	events int
 	plain  int // replies without events
 	full   bool
+	held   bool // a pass is adding events, which go out together when it is over
 }
 
 // Next returns the next reply; it waits for one until ctx ends. It is for one goroutine.
@@ -98,7 +99,7 @@ func (s *Stream) Ready(ctx context.Context) error {
 func (s *Stream) pop() *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.head == len(s.queue) {
+	if s.head == len(s.queue) || (s.held && s.queue[s.head].plain == nil) {
 		return nil
 	}
 	e := s.queue[s.head]
@@ -135,7 +136,16 @@ func (s *Stream) say(r Reply) {
 	s.signal()
 }
 
-// offer queues the events of one revision, all or none: false means that the stream is full. The caller signals.
+// release ends a pass for the stream.
+func (s *Stream) release() {
+	s.mu.Lock()
+	s.held = false
+	s.mu.Unlock()
+	s.signal()
+}
+
+// offer queues the events of one revision, all or none: false means that the stream is full. The caller signals, or
+// releases the stream if the watcher is behind.
 func (s *Stream) offer(w *Watcher, revision int64, events []*Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,6 +159,7 @@ func (s *Stream) offer(w *Watcher, revision int64, events []*Event) bool {
 		w.open = e
 		s.push(e)
 	}
+	s.held = s.held || w.behind
 	e.revision = max(e.revision, revision)
 	e.events = append(e.events, events...)
 	e.revisions++
