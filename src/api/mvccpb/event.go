@@ -1,3 +1,4 @@
+// Package mvccpb holds the messages of keys, their values and their changes.
 package mvccpb
 
 // IsCreate reports whether the event is a put of a key that did not exist before.
