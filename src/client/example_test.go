@@ -95,6 +95,53 @@ func ExampleGetStream() {
 	}
 }
 
+// Read the keys under a prefix, and follow their changes from there on without a gap.
+func ExampleWatcher() {
+	cli, err := client.NewFromURL("localhost:2379")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cli.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	resp, err := cli.Get(ctx, "jobs/", client.WithPrefix())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for r := range cli.Watch(ctx, "jobs/", client.WithPrefix(), client.WithRev(resp.Header.Revision+1)) {
+		if err := r.Err(); err != nil {
+			log.Fatal(err) // for rpctypes.ErrCompacted, begin again with the Get
+		}
+		for _, e := range r.Events {
+			fmt.Printf("%s %s at revision %d\n", e.Type, e.Kv.Key, e.Kv.ModRevision)
+		}
+	}
+}
+
+// Keep a key as long as the program lives.
+func ExampleLease() {
+	cli, err := client.NewFromURL("localhost:2379")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cli.Close()
+	ctx := context.Background()
+	lease, err := cli.Grant(ctx, 10)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := cli.Put(ctx, "workers/me", "here", client.WithLease(lease.ID)); err != nil {
+		log.Fatal(err)
+	}
+	renewals, err := cli.KeepAlive(ctx, lease.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range renewals {
+	}
+	fmt.Println("the lease is over")
+}
+
 // Tell what a member answered from a request that did not get through.
 func Example_errors() {
 	cli, err := client.NewFromURL("localhost:2379")

@@ -211,7 +211,7 @@ func leftBehind() (stacks string) {
 	for range 1000 {
 		stacks = ""
 		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(g, "quoin.dev/client.(") {
+			if strings.Contains(g, "quoin.dev/client.") {
 				stacks += g + "\n\n"
 			}
 		}

@@ -132,7 +132,14 @@ func TestKeepAliveOverBrokenStreams(t *testing.T) {
 		func(d *renewal) { d.end(t, status.Error(codes.Unknown, "not a primary lessor")) },
 		func(d *renewal) { d.end(t, nil) },
 		func(*renewal) { a.conns.cut(); b.conns.cut() },
-		func(d *renewal) { d.request(t) }, // and no answer
+		func(d *renewal) {
+			d.request(t) // and no answer
+			select {
+			case <-d.ctx.Done():
+			case <-within(t).Done():
+				t.Error("a stream without answers stays open")
+			}
+		},
 		func(d *renewal) {},
 	} {
 		d := either()
