@@ -189,3 +189,25 @@ func TestPrefixRangeEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestOpWatch(t *testing.T) {
+	op := client.OpWatch("k", client.WithPrefix(), client.WithRev(3), client.WithPrevKV(), client.WithProgressNotify(),
+		client.WithCreatedNotify(), client.WithFilterPut(), client.WithFilterDelete(), client.WithFragment())
+	if !op.IsPrevKV() || !op.IsProgressNotify() || !op.IsCreatedNotify() || !op.IsFilterPut() || !op.IsFilterDelete() || !op.IsFragment() || op.Rev() != 3 {
+		t.Errorf("%+v", op)
+	}
+	for name, opt := range map[string]client.OpOption{
+		"lease": client.WithLease(1), "limit": client.WithLimit(1), "sort": client.WithSort(client.SortByKey, client.SortDescend),
+		"serializable": client.WithSerializable(), "countOnly": client.WithCountOnly(),
+		"mod revision filter": client.WithMinModRev(1), "create revision filter": client.WithMaxCreateRev(1),
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); got != "unexpected "+name+" in watch" {
+					t.Errorf("%s: %s", name, got)
+				}
+			}()
+			client.OpWatch("k", opt)
+		}()
+	}
+}
