@@ -2,7 +2,11 @@
 package mvccpb
 
 // IsCreate reports whether the event is a put of a key that did not exist before.
-func (x *Event) IsCreate() bool { return x.Type == Event_PUT && x.Kv.CreateRevision == x.Kv.ModRevision }
+func (x *Event) IsCreate() bool {
+	return x.Type == Event_PUT && x.Kv.CreateRevision == x.Kv.ModRevision
+}
 
 // IsModify reports whether the event is a put of a key that existed before.
-func (x *Event) IsModify() bool { return x.Type == Event_PUT && x.Kv.CreateRevision != x.Kv.ModRevision }
+func (x *Event) IsModify() bool {
+	return x.Type == Event_PUT && x.Kv.CreateRevision != x.Kv.ModRevision
+}
