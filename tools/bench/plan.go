@@ -109,6 +109,8 @@ func allScenes(keys int64) []scene {
 			limitRow,
 			{name: "restart-1m", kind: kindRestart, help: "SIGTERM with 1M keys, then start until the first linearizable get"},
 		}},
+		{name: "lease-grant", rows: []row{loadRow("lease-grant", "grant leases of an hour, 1000 clients on 100 connections", 1000,
+			load.Request{Kind: load.Grant, Keys: 1, KeyBytes: 32})}},
 		{name: "watch-fan", rows: []row{watchRow("watch-fan", "events of one key at 10k watchers on 100 streams, puts in lockstep",
 			1, one, load.Watch{Watchers: 10_000, Streams: 100, Conns: 20, Shape: load.OneKey, Lockstep: true})}},
 		{name: "watch-own", rows: []row{watchRow("watch-own", "events of 10k keys with a watcher each on 100 streams, put by 100 clients",

@@ -26,7 +26,7 @@ type Lessor struct {
 
 type entry struct {
 	Lease
-	keys map[string]struct{}
+	keys map[string]struct{} // nil until there is one: most leases have few keys or none
 }
 
 // New returns a table without leases that persists into rows.
@@ -46,7 +46,7 @@ func Load(stored schema.Reader, rows schema.Writer, o Options) (*Lessor, error) 
 		return nil, err
 	}
 	for _, row := range leases {
-		l.leases[ID(row.ID)] = newEntry(Lease{ID(row.ID), row.TTL, row.RemainingTTL})
+		l.leases[ID(row.ID)] = &entry{Lease: Lease{ID(row.ID), row.TTL, row.RemainingTTL}}
 	}
 	return l, nil
 }
@@ -54,8 +54,6 @@ func Load(stored schema.Reader, rows schema.Writer, o Options) (*Lessor, error) 
 func (l *Lessor) persist(e *entry) {
 	schema.PutLease(l.rows, &leasepb.Lease{ID: int64(e.ID), TTL: e.TTL, RemainingTTL: e.RemainingTTL})
 }
-
-func newEntry(lease Lease) *entry { return &entry{Lease: lease, keys: map[string]struct{}{}} }
 
 // Grant makes a lease. A TTL below the minimum, also 0 or a negative one, is raised to it. Errors: ErrNotFound for
 // id 0, which names no lease, ErrTTLTooLarge, ErrExists.
@@ -70,7 +68,7 @@ func (l *Lessor) Grant(id ID, ttl int64) (Lease, error) {
 	case l.leases[id] != nil:
 		return Lease{}, ErrExists
 	}
-	e := newEntry(Lease{ID: id, TTL: max(ttl, l.options.MinTTL)})
+	e := &entry{Lease: Lease{ID: id, TTL: max(ttl, l.options.MinTTL)}}
 	l.leases[id] = e
 	l.persist(e)
 	l.clock.Granted(e.Lease)
@@ -112,6 +110,9 @@ func (l *Lessor) Attach(id int64, key []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.leases[ID(id)]; e != nil {
+		if e.keys == nil {
+			e.keys = map[string]struct{}{}
+		}
 		e.keys[string(key)] = struct{}{}
 	}
 }

@@ -17,6 +17,17 @@ func checkPut(data []byte) error {
 	return nil
 }
 
+func checkGrant(data []byte) error {
+	var r etcdserverpb.LeaseGrantResponse
+	if err := r.UnmarshalVT(data); err != nil {
+		return fmt.Errorf("decoding a lease grant response: %w", err)
+	}
+	if r.ID == 0 || r.TTL != grantedTTL || r.Error != "" {
+		return fmt.Errorf("a lease was granted as %d for %d s: %s", r.ID, r.TTL, r.Error)
+	}
+	return nil
+}
+
 func checkTxn(data []byte) error {
 	var r etcdserverpb.TxnResponse
 	if err := r.UnmarshalVT(data); err != nil {

@@ -29,6 +29,7 @@ const (
 	Put    Kind = "put"     // one key
 	Get    Kind = "get"     // one key
 	Range  Kind = "range"   // all keys
+	Grant  Kind = "grant"   // a lease of an hour
 	TxnMix Kind = "txn-mix" // compare-and-put, put two, create-or-delete and read two, in equal parts
 )
 

@@ -108,6 +108,9 @@ type workload struct {
 	minBytes  int                        // no good answer is shorter; checked on every answer
 }
 
+// grantedTTL is in seconds.
+const grantedTTL = 3600
+
 const maxRequestBytes = 16 << 10 // one DATA frame, within every server's first flow-control window
 
 func newWorkload(r Request) (*workload, error) {
@@ -146,6 +149,10 @@ func newWorkload(r Request) (*workload, error) {
 			Key: []byte(keyPrefix), RangeEnd: prefixEnd(keyPrefix),
 			Limit: r.Limit, CountOnly: r.CountOnly, Serializable: r.Serializable,
 		}}
+	case Grant:
+		w.method = etcdserverpb.Lease_LeaseGrant_FullMethodName
+		w.check = checkGrant
+		messages = []message{&etcdserverpb.LeaseGrantRequest{TTL: grantedTTL}}
 	case TxnMix:
 		w.method = etcdserverpb.KV_Txn_FullMethodName
 		w.check = checkTxn
