@@ -13,18 +13,20 @@ import (
 // GetStream is the result of KV.GetStream, in parts. All parts are of one revision.
 type GetStream struct {
 	ctx     context.Context
+	inner   context.Context // ends with Close
 	cancel  context.CancelFunc
 	open    func() (grpc.ServerStreamingClient[pb.RangeStreamResponse], error)
 	remote  grpc.ServerStreamingClient[pb.RangeStreamResponse]
 	tries   tries
 	arrived bool // a part has been received
+	over    bool // the last part or an error has been received
 }
 
 func (k *kv) GetStream(ctx context.Context, key string, opts ...OpOption) (*GetStream, error) {
 	request := OpGet(key, opts...).rangeRequest()
 	inner, cancel := context.WithCancel(ctx)
 	s := &GetStream{
-		ctx: ctx, cancel: cancel, tries: k.c.tries(inner, pb.KV_RangeStream_FullMethodName),
+		ctx: ctx, inner: inner, cancel: cancel, tries: k.c.tries(inner, pb.KV_RangeStream_FullMethodName),
 		open: func() (grpc.ServerStreamingClient[pb.RangeStreamResponse], error) {
 			return k.remote.RangeStream(inner, request)
 		},
@@ -42,6 +44,9 @@ func (k *kv) GetStream(ctx context.Context, key string, opts ...OpOption) (*GetS
 // A stream that fails before its first part is opened again, at another member. Later it can not be: the revision of
 // the parts that were handed out is not known before the last one.
 func (s *GetStream) Recv() (*GetResponse, error) {
+	if err := s.inner.Err(); err != nil && !s.over {
+		return nil, ContextError(s.inner, err) // parts that have come before Close are dropped
+	}
 	part, err := s.remote.Recv()
 	for err != nil && !s.arrived && !errors.Is(err, io.EOF) && s.tries.again(err, true) {
 		if s.remote, err = s.open(); err == nil {
@@ -49,6 +54,7 @@ func (s *GetStream) Recv() (*GetResponse, error) {
 		}
 	}
 	if err != nil {
+		s.over = true
 		s.cancel()
 		if errors.Is(err, io.EOF) {
 			return nil, io.EOF
