@@ -3,8 +3,6 @@ package identical
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +12,7 @@ import (
 
 	"quoin.dev/quoin/tools/release/compare"
 	"quoin.dev/quoin/tools/release/spec"
+	"quoin.dev/quoin/tools/release/sums"
 )
 
 // Builder compiles every program of a release for its platforms.
@@ -52,7 +51,7 @@ func Run(ctx context.Context, r *spec.Release, builders []Builder, dir string, p
 			row := Row{Program: program.Name, Platform: p}
 			for _, dir := range made {
 				file := filepath.Join(dir, p.Dash(), p.Binary(program.Name))
-				sum, err := sumOf(file)
+				sum, err := sums.Of(file)
 				if err != nil {
 					return nil, err
 				}
@@ -62,19 +61,6 @@ func Run(ctx context.Context, r *spec.Release, builders []Builder, dir string, p
 		}
 	}
 	return rows, nil
-}
-
-func sumOf(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Print writes one table: a line for each program and platform, and a column for each builder that has "=" where its sum
