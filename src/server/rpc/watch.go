@@ -173,7 +173,15 @@ func part(frames [][]byte, most int) int {
 // message encodes a reply. A frame that is alone or large is sent as it is; small ones are copied together.
 func (s *watchSender) message(r *watch.Reply, frames [][]byte, more bool) *spliced {
 	header := s.encodedHeader(r.Revision)
-	m := &spliced{piece: make([]byte, 0, len(header)+2*binary.MaxVarintLen64+len(r.Reason))}
+	size := len(header) + 2*binary.MaxVarintLen64 + len(r.Reason)
+	shared := func(f []byte) bool { return len(frames) == 1 || len(f) >= sharedFrameBytes }
+	for _, f := range frames {
+		if !shared(f) {
+			size += len(f)
+		}
+	}
+	// Many small replies wait at once: each takes the memory that it needs, and only a large one goes into pooled pieces.
+	m := &spliced{piece: make([]byte, 0, min(size, pieceBytes-1))}
 	m.write(header)
 	m.number(watchIDField, r.ID)
 	m.flag(watchCreatedField, r.Created)
@@ -184,7 +192,7 @@ func (s *watchSender) message(r *watch.Reply, frames [][]byte, more bool) *splic
 	}
 	m.flag(watchFragmentField, more)
 	for _, f := range frames {
-		if len(frames) == 1 || len(f) >= sharedFrameBytes {
+		if shared(f) {
 			m.share(f)
 		} else {
 			m.write(f)
