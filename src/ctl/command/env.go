@@ -16,13 +16,17 @@ const envPrefix = "ETCDCTL_"
 
 // loadEnv sets the inherited flags of a command from ETCDCTL_* variables. A value that is empty or does not parse and a
 // variable that belongs to no flag are reported and ignored, since the variable may be meant for another tool. A flag
-// that is given on the command line as well ends the run, as it does in etcdctl.
+// that is given on the command line as well ends the run, as it does in etcdctl. A command names the further variables that it
+// reads in its annotations.
 func (a *app) loadEnv(cmd *cobra.Command) error {
 	set := make(map[string]string)
 	for _, pair := range a.Env {
 		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, envPrefix) {
 			set[name] = value
 		}
+	}
+	for name := range cmd.Annotations {
+		delete(set, name)
 	}
 	log := a.envLogger()
 	var conflict error
@@ -56,6 +60,17 @@ func (a *app) loadEnv(cmd *cobra.Command) error {
 		log.Warn("unrecognized environment variable", zap.String("environment-variable", name+"="+set[name]))
 	}
 	return nil
+}
+
+// variable returns the value of a variable, empty when it is not set.
+func (a *app) variable(name string) string {
+	var value string
+	for _, pair := range a.Env {
+		if n, v, _ := strings.Cut(pair, "="); n == name {
+			value = v
+		}
+	}
+	return value
 }
 
 // dumpEnv writes the settings in force as the variables that would bring them about.

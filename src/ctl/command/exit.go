@@ -19,6 +19,7 @@ const (
 	badConnection exitCode = 2   // no client could be made: no endpoint, or the credentials were refused
 	invalidInput  exitCode = 3   // what was read from stdin makes no sense
 	badFeature    exitCode = 4   // a choice that does not exist, or that the response does not have
+	interrupted   exitCode = 5   // the member ended a watch
 	ioFailure     exitCode = 6   // the output could not be written
 	badArguments  exitCode = 128 // the arguments contradict each other
 )

@@ -8,6 +8,7 @@ import (
 // The groups of the command overview; cobra refuses a group without commands in it, so one comes with its first command.
 const (
 	groupKV          = "kv"
+	groupConcurrency = "concurrency"
 	groupMaintenance = "cluster maintenance"
 	groupUtility     = "utility"
 )
@@ -31,6 +32,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupKV, Title: "Key-value commands"},
+		&cobra.Group{ID: groupConcurrency, Title: "Concurrency commands"},
 		&cobra.Group{ID: groupMaintenance, Title: "Cluster maintenance commands"},
 		&cobra.Group{ID: groupUtility, Title: "Utility commands"},
 	)
@@ -47,6 +49,7 @@ func (a *app) rootCommand() *cobra.Command {
 
 	root.AddCommand(
 		a.putCommand(), a.getCommand(), a.delCommand(), a.txnCommand(), a.compactionCommand(),
+		a.watchCommand(), a.leaseCommand(), a.lockCommand(), a.electCommand(),
 		a.endpointCommand(), a.memberCommand(),
 		a.versionCommand(), a.completionCommand(), a.optionsCommand(),
 	)

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +32,10 @@ type Process struct {
 
 	// Pause waits before a command does something that the operator may want to interrupt; nil means time.Sleep.
 	Pause func(time.Duration)
+
+	// Interruptible returns a context that also ends when the process is asked to stop, which does not end it then; nil
+	// means on SIGINT and SIGTERM.
+	Interruptible func(context.Context) (context.Context, context.CancelFunc)
 }
 
 // app is one run of the program.
@@ -42,6 +49,11 @@ type app struct {
 func Run(ctx context.Context, p Process) int {
 	if p.Pause == nil {
 		p.Pause = time.Sleep
+	}
+	if p.Interruptible == nil {
+		p.Interruptible = func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		}
 	}
 	a := &app{Process: p, ctx: ctx}
 	root := a.rootCommand()

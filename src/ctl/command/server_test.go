@@ -25,6 +25,8 @@ type server struct {
 	pb.UnimplementedMaintenanceServer
 	pb.UnimplementedClusterServer
 	pb.UnimplementedAuthServer
+	pb.UnimplementedLeaseServer
+	pb.UnimplementedWatchServer
 	address string
 
 	mu       sync.Mutex // guards the two below
@@ -34,6 +36,9 @@ type server struct {
 	// Set before the first request.
 	rangeErr error
 	alarms   []*pb.AlarmMember
+	txn      *pb.TxnResponse     // instead of an empty one that succeeded
+	leaseErr error               // of every request about leases
+	changes  []*pb.WatchResponse // sent to every watch once it was created
 }
 
 var (
@@ -53,6 +58,8 @@ func startServer(t *testing.T, opts ...grpc.ServerOption) *server {
 	pb.RegisterMaintenanceServer(g, s)
 	pb.RegisterClusterServer(g, s)
 	pb.RegisterAuthServer(g, s)
+	pb.RegisterLeaseServer(g, s)
+	pb.RegisterWatchServer(g, s)
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(listener) }()
 	t.Cleanup(func() {
@@ -110,7 +117,74 @@ func (s *server) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*pb
 
 func (s *server) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
 	s.record(ctx, r)
+	if s.txn != nil {
+		return s.txn, nil
+	}
 	return &pb.TxnResponse{Header: header, Succeeded: true}, nil
+}
+
+// There is one lease, 0x1f; keepAlives of all others find none.
+const leaseID = 0x1f
+
+func (s *server) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) (*pb.LeaseGrantResponse, error) {
+	s.record(ctx, r)
+	return &pb.LeaseGrantResponse{Header: header, ID: leaseID, TTL: r.GetTTL()}, s.leaseErr
+}
+
+func (s *server) LeaseRevoke(ctx context.Context, r *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, error) {
+	s.record(ctx, r)
+	return &pb.LeaseRevokeResponse{Header: header}, s.leaseErr
+}
+
+func (s *server) LeaseTimeToLive(ctx context.Context, r *pb.LeaseTimeToLiveRequest) (*pb.LeaseTimeToLiveResponse, error) {
+	s.record(ctx, r)
+	return &pb.LeaseTimeToLiveResponse{Header: header, ID: r.GetID(), TTL: 5, GrantedTTL: 9}, s.leaseErr
+}
+
+func (s *server) LeaseLeases(ctx context.Context, r *pb.LeaseLeasesRequest) (*pb.LeaseLeasesResponse, error) {
+	s.record(ctx, r)
+	return &pb.LeaseLeasesResponse{Header: header, Leases: []*pb.LeaseStatus{{ID: leaseID}}}, s.leaseErr
+}
+
+func (s *server) LeaseKeepAlive(stream grpc.BidiStreamingServer[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse]) error {
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return nil
+		}
+		s.record(stream.Context(), r)
+		answer := &pb.LeaseKeepAliveResponse{Header: header, ID: r.GetID()}
+		if r.GetID() == leaseID {
+			answer.TTL = 9
+		}
+		if err := stream.Send(answer); err != nil {
+			return err
+		}
+	}
+}
+
+// Watch creates each watch and tells it the changes.
+func (s *server) Watch(stream grpc.BidiStreamingServer[pb.WatchRequest, pb.WatchResponse]) error {
+	for id := int64(0); ; id++ {
+		r, err := stream.Recv()
+		if err != nil {
+			return nil
+		}
+		if r.GetCreateRequest() == nil {
+			continue
+		}
+		s.record(stream.Context(), r)
+		if err := stream.Send(&pb.WatchResponse{Header: header, WatchId: id, Created: true}); err != nil {
+			return err
+		}
+		for _, change := range s.changes {
+			change = proto.CloneOf(change)
+			change.WatchId = id
+			if err := stream.Send(change); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 func (s *server) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
@@ -159,17 +233,16 @@ func (s *server) run(stdin string, args ...string) result {
 }
 
 func runWith(env []string, stdin string, args ...string) result {
+	return runProcess(command.Process{Env: env, Stdin: strings.NewReader(stdin), Args: args})
+}
+
+// runProcess catches the output of a process.
+func runProcess(p command.Process) result {
 	var stdout, stderr bytes.Buffer
 	var r result
-	r.code = command.Run(context.Background(), command.Process{
-		Name:   "quoinctl",
-		Args:   args,
-		Env:    env,
-		Stdin:  strings.NewReader(stdin),
-		Stdout: &stdout,
-		Stderr: &stderr,
-		Pause:  func(d time.Duration) { r.paused += d },
-	})
+	p.Name, p.Stdout, p.Stderr = "quoinctl", &stdout, &stderr
+	p.Pause = func(d time.Duration) { r.paused += d }
+	r.code = command.Run(context.Background(), p)
 	r.stdout, r.stderr = stdout.String(), stderr.String()
 	return r
 }

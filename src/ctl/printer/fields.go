@@ -6,6 +6,7 @@ import (
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/mvccpb"
+	"quoin.dev/client"
 )
 
 // fields writes one `"Name" : value` line for each field, keys and values quoted as Go strings.
@@ -73,6 +74,56 @@ func (f *fields) txn(r *pb.TxnResponse) {
 			f.txn(op.GetResponseTxn())
 		}
 	}
+}
+
+func (f *fields) Watch(r client.WatchResponse) error {
+	f.header(r.Header)
+	for _, ev := range r.Events {
+		f.line("Type", ev.GetType())
+		if ev.GetPrevKv() != nil {
+			f.kv("Prev", ev.GetPrevKv())
+		}
+		f.kv("", ev.GetKv())
+	}
+	return f.out.Flush()
+}
+
+func (f *fields) Grant(r *client.LeaseGrantResponse) error {
+	f.header(r.ResponseHeader)
+	f.lease(r.ID)
+	f.line("TTL", r.TTL)
+	return f.out.Flush()
+}
+
+func (f *fields) Revoke(_ client.LeaseID, r *client.LeaseRevokeResponse) error {
+	f.header(r.GetHeader())
+	return f.out.Flush()
+}
+
+func (f *fields) KeepAlive(r *client.LeaseKeepAliveResponse) error {
+	f.header(r.ResponseHeader)
+	f.lease(r.ID)
+	f.line("TTL", r.TTL)
+	return f.out.Flush()
+}
+
+func (f *fields) TimeToLive(r *client.LeaseTimeToLiveResponse, _ bool) error {
+	f.header(r.ResponseHeader)
+	f.lease(r.ID)
+	f.line("TTL", r.TTL)
+	f.line("GrantedTTL", r.GrantedTTL)
+	for _, key := range r.Keys {
+		f.quoted("Key", string(key))
+	}
+	return f.out.Flush()
+}
+
+func (f *fields) Leases(r *client.LeaseLeasesResponse) error {
+	f.header(r.ResponseHeader)
+	for _, l := range r.Leases {
+		f.lease(l.ID)
+	}
+	return f.out.Flush()
 }
 
 func (f *fields) MemberList(r *pb.MemberListResponse) error {
@@ -153,7 +204,7 @@ func (f *fields) kv(prefix string, kv *mvccpb.KeyValue) {
 	f.line(prefix+"Version", kv.GetVersion())
 	f.quoted(prefix+"Value", string(kv.GetValue()))
 	if f.hex {
-		f.line(prefix+"Lease", fmt.Sprintf("%016x", kv.GetLease()))
+		f.line(prefix+"Lease", leaseID(client.LeaseID(kv.GetLease())))
 		return
 	}
 	f.line(prefix+"Lease", kv.GetLease())
@@ -165,6 +216,14 @@ func (f *fields) id(name string, n uint64) {
 		return
 	}
 	f.line(name, n)
+}
+
+func (f *fields) lease(id client.LeaseID) {
+	if f.hex {
+		f.line("ID", leaseID(id))
+		return
+	}
+	f.line("ID", int64(id))
 }
 
 func (f *fields) quoted(name, value string) { fmt.Fprintf(f.out, "%q : %q\n", name, value) }

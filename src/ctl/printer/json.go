@@ -8,6 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/api/mvccpb"
+	"quoin.dev/client"
 )
 
 // jsonFormat writes one JSON document a line; see appendMessage for how a message becomes one.
@@ -21,13 +23,51 @@ func (j *jsonFormat) Range(r *pb.RangeResponse) error             { return j.mes
 func (j *jsonFormat) DeleteRange(r *pb.DeleteRangeResponse) error { return j.message(r, false) }
 func (j *jsonFormat) Txn(r *pb.TxnResponse) error                 { return j.message(r, false) }
 
+// Watch writes the fields of the client's response, which are not those of the message.
+func (j *jsonFormat) Watch(r client.WatchResponse) error {
+	dst := appendMessage([]byte(`{"Header":`), r.Header.ProtoReflect(), false)
+	dst = append(dst, `,"Events":`...)
+	dst = appendEvents(dst, r.Events)
+	dst = fmt.Appendf(dst, `,"CompactRevision":%d,"Canceled":%t,"Created":%t,"CancelReason":`,
+		r.CompactRevision, r.Canceled, r.Created)
+	return j.line(append(appendString(dst, r.CancelReason), '}'))
+}
+
+func appendEvents(dst []byte, events []*mvccpb.Event) []byte {
+	if len(events) == 0 {
+		return append(dst, "null"...)
+	}
+	for i, ev := range events {
+		if i == 0 {
+			dst = append(dst, '[')
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = appendMessage(dst, ev.ProtoReflect(), false)
+	}
+	return append(dst, ']')
+}
+
+// The responses about leases are structs of the client, whose tags are the form; only Revoke is a message.
+func (j *jsonFormat) Grant(r *client.LeaseGrantResponse) error         { return j.document(r) }
+func (j *jsonFormat) KeepAlive(r *client.LeaseKeepAliveResponse) error { return j.document(r) }
+func (j *jsonFormat) Leases(r *client.LeaseLeasesResponse) error       { return j.document(r) }
+func (j *jsonFormat) TimeToLive(r *client.LeaseTimeToLiveResponse, _ bool) error {
+	return j.document(r)
+}
+func (j *jsonFormat) Revoke(_ client.LeaseID, r *client.LeaseRevokeResponse) error {
+	return j.message(r, false)
+}
+
 // MemberList is the one response that --hex changes in this format: an id of a member is what the next command needs.
 func (j *jsonFormat) MemberList(r *pb.MemberListResponse) error { return j.message(r, j.hex) }
 
-func (j *jsonFormat) Health(list []Health) error {
-	b, err := json.Marshal(list)
+func (j *jsonFormat) Health(list []Health) error { return j.document(list) }
+
+func (j *jsonFormat) document(v any) error {
+	b, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("encode the health list: %w", err)
+		return fmt.Errorf("encode the response: %w", err)
 	}
 	return j.line(b)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/client"
 )
 
 // Formats lists the values that --write-out takes, sorted.
@@ -45,6 +46,13 @@ type Printer interface {
 	Range(*pb.RangeResponse) error
 	DeleteRange(*pb.DeleteRangeResponse) error
 	Txn(*pb.TxnResponse) error
+	Watch(client.WatchResponse) error
+	Grant(*client.LeaseGrantResponse) error
+	Revoke(client.LeaseID, *client.LeaseRevokeResponse) error
+	KeepAlive(*client.LeaseKeepAliveResponse) error
+	// TimeToLive lists the keys of the lease when they were asked for.
+	TimeToLive(r *client.LeaseTimeToLiveResponse, keys bool) error
+	Leases(*client.LeaseLeasesResponse) error
 	MemberList(*pb.MemberListResponse) error
 	Health([]Health) error
 	Status([]Status) error
@@ -106,10 +114,23 @@ func (n none) Put(*pb.PutResponse) error                 { return n.refuse() }
 func (n none) Range(*pb.RangeResponse) error             { return n.refuse() }
 func (n none) DeleteRange(*pb.DeleteRangeResponse) error { return n.refuse() }
 func (n none) Txn(*pb.TxnResponse) error                 { return n.refuse() }
-func (n none) MemberList(*pb.MemberListResponse) error   { return n.refuse() }
-func (n none) Health([]Health) error                     { return n.refuse() }
-func (n none) Status([]Status) error                     { return n.refuse() }
-func (n none) HashKV([]HashKV) error                     { return n.refuse() }
+func (n none) Watch(client.WatchResponse) error          { return n.refuse() }
+func (n none) Grant(*client.LeaseGrantResponse) error    { return n.refuse() }
+func (n none) Revoke(client.LeaseID, *client.LeaseRevokeResponse) error {
+	return n.refuse()
+}
+func (n none) KeepAlive(*client.LeaseKeepAliveResponse) error { return n.refuse() }
+func (n none) TimeToLive(*client.LeaseTimeToLiveResponse, bool) error {
+	return n.refuse()
+}
+func (n none) Leases(*client.LeaseLeasesResponse) error { return n.refuse() }
+func (n none) MemberList(*pb.MemberListResponse) error  { return n.refuse() }
+func (n none) Health([]Health) error                    { return n.refuse() }
+func (n none) Status([]Status) error                    { return n.refuse() }
+func (n none) HashKV([]HashKV) error                    { return n.refuse() }
 
 // id renders a member or cluster id as operators write it in commands.
 func id(n uint64) string { return fmt.Sprintf("%x", n) }
+
+// leaseID renders a lease as the commands take it.
+func leaseID(n client.LeaseID) string { return fmt.Sprintf("%016x", int64(n)) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/client"
 )
 
 // protobuf writes the encoded response as it came over the wire, without a frame.
@@ -20,6 +21,27 @@ func (p *protobuf) Range(r *pb.RangeResponse) error             { return p.write
 func (p *protobuf) DeleteRange(r *pb.DeleteRangeResponse) error { return p.write(r) }
 func (p *protobuf) Txn(r *pb.TxnResponse) error                 { return p.write(r) }
 func (p *protobuf) MemberList(r *pb.MemberListResponse) error   { return p.write(r) }
+
+// Watch leaves out the id of the watch, which the client keeps to itself.
+func (p *protobuf) Watch(r client.WatchResponse) error {
+	header := r.Header
+	if header == nil {
+		header = &pb.ResponseHeader{}
+	}
+	return p.write(&pb.WatchResponse{
+		Header: header, Created: r.Created, Canceled: r.Canceled, CompactRevision: r.CompactRevision, Events: r.Events,
+	})
+}
+
+// Of most responses about leases, etcdctl writes the header alone, and programs that read it count on that.
+func (p *protobuf) Grant(r *client.LeaseGrantResponse) error { return p.write(r.ResponseHeader) }
+func (p *protobuf) KeepAlive(r *client.LeaseKeepAliveResponse) error {
+	return p.write(r.ResponseHeader)
+}
+func (p *protobuf) Leases(r *client.LeaseLeasesResponse) error { return p.write(r.ResponseHeader) }
+func (p *protobuf) TimeToLive(r *client.LeaseTimeToLiveResponse, _ bool) error {
+	return p.write(r.ResponseHeader)
+}
 
 func (p *protobuf) write(m marshaler) error {
 	b, err := m.MarshalVT()

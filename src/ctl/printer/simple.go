@@ -2,12 +2,14 @@ package printer
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/mvccpb"
+	"quoin.dev/client"
 )
 
 // simple writes lines for people and for shell scripts: values raw, one thing a line.
@@ -94,6 +96,53 @@ func (s *simple) bytes(b []byte) {
 		s.out.Write(b)
 	}
 	s.out.WriteByte('\n')
+}
+
+func (s *simple) Watch(r client.WatchResponse) error {
+	for _, ev := range r.Events {
+		fmt.Fprintln(s.out, ev.GetType())
+		if ev.GetPrevKv() != nil {
+			s.kv(ev.GetPrevKv(), false)
+		}
+		s.kv(ev.GetKv(), false)
+	}
+	return s.out.Flush()
+}
+
+func (s *simple) Grant(r *client.LeaseGrantResponse) error {
+	fmt.Fprintf(s.out, "lease %s granted with TTL(%ds)\n", leaseID(r.ID), r.TTL)
+	return s.out.Flush()
+}
+
+func (s *simple) Revoke(id client.LeaseID, _ *client.LeaseRevokeResponse) error {
+	fmt.Fprintf(s.out, "lease %s revoked\n", leaseID(id))
+	return s.out.Flush()
+}
+
+func (s *simple) KeepAlive(r *client.LeaseKeepAliveResponse) error {
+	fmt.Fprintf(s.out, "lease %s keepalived with TTL(%d)\n", leaseID(r.ID), r.TTL)
+	return s.out.Flush()
+}
+
+func (s *simple) TimeToLive(r *client.LeaseTimeToLiveResponse, keys bool) error {
+	if r.GrantedTTL == 0 && r.TTL == -1 {
+		fmt.Fprintf(s.out, "lease %s already expired\n", leaseID(r.ID))
+		return s.out.Flush()
+	}
+	fmt.Fprintf(s.out, "lease %s granted with TTL(%ds), remaining(%ds)", leaseID(r.ID), r.GrantedTTL, r.TTL)
+	if keys {
+		fmt.Fprintf(s.out, ", attached keys([%s])", bytes.Join(r.Keys, []byte(" ")))
+	}
+	s.out.WriteByte('\n')
+	return s.out.Flush()
+}
+
+func (s *simple) Leases(r *client.LeaseLeasesResponse) error {
+	fmt.Fprintf(s.out, "found %d leases\n", len(r.Leases))
+	for _, l := range r.Leases {
+		fmt.Fprintln(s.out, leaseID(l.ID))
+	}
+	return s.out.Flush()
 }
 
 func (s *simple) MemberList(r *pb.MemberListResponse) error { return s.rows(memberRows(r)) }
