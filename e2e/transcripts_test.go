@@ -36,6 +36,12 @@ var _ = Describe("the command line", func() {
 	It("answers as recorded: endpoints, members and everything around", func() {
 		replay(func(string) {}, transcript.Misc)
 	})
+	It("answers as recorded: leases", func() {
+		replay(func(string) {}, transcript.Lease)
+	})
+	It("answers as recorded: watches, locks and elections", func() {
+		replay(func(string) {}, transcript.Watch, transcript.LockElect)
+	})
 	It("answers as recorded on a directory that etcd wrote", func() {
 		replay(func(dir string) { unpack("testdata/single37.tar.gz", dir) }, transcript.KVExtra)
 	})

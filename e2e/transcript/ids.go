@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,8 @@ import (
 type ids struct {
 	cluster, member uint64
 	endpoint        string
+	// leases are those that the records granted so far.
+	leases []uint64
 }
 
 // capturedIDs returns those that a transcript was recorded with, from its first JSON output.
@@ -28,7 +31,7 @@ func capturedIDs(records []Record) (ids, error) {
 			} `json:"header"`
 		}
 		if json.Unmarshal([]byte(r.Stdout), &out) == nil && out.Header.ClusterID != 0 {
-			return ids{out.Header.ClusterID, out.Header.MemberID, firstEndpoint(records)}, nil
+			return ids{cluster: out.Header.ClusterID, member: out.Header.MemberID, endpoint: firstEndpoint(records)}, nil
 		}
 	}
 	return ids{}, fmt.Errorf("no record has a header in JSON, so the captured ids are unknown")
@@ -49,24 +52,51 @@ func serverIDs(ctx context.Context, members pb.ClusterClient, endpoint string) (
 	if err != nil {
 		return ids{}, fmt.Errorf("ask %s for its ids: %w", endpoint, err)
 	}
-	return ids{list.GetHeader().GetClusterId(), list.GetHeader().GetMemberId(), endpoint}, nil
+	return ids{cluster: list.GetHeader().GetClusterId(), member: list.GetHeader().GetMemberId(), endpoint: endpoint}, nil
 }
 
 // translate replaces the captured ids and address in a text by those of the server.
 func (from ids) translate(text string, to ids) string {
 	decimal := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	hexadecimal := func(n uint64) string { return strconv.FormatUint(n, 16) }
-	return strings.NewReplacer(
+	pairs := []string{
 		decimal(from.cluster), decimal(to.cluster), decimal(from.member), decimal(to.member),
 		hexadecimal(from.cluster), hexadecimal(to.cluster), hexadecimal(from.member), hexadecimal(to.member),
 		from.endpoint, to.endpoint,
-	).Replace(text)
+	}
+	for i := range min(len(from.leases), len(to.leases)) {
+		pairs = append(pairs, decimal(from.leases[i]), decimal(to.leases[i]))
+		padded := func(n uint64) string { return fmt.Sprintf("%016x", n) }
+		pairs = append(pairs, padded(from.leases[i]), padded(to.leases[i]))
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// translateMessage does the same in an encoded response, whose first field is the header.
+// granted matches the id in the answer to `lease grant`: in hexadecimal, as JSON or as a field.
+var granted = regexp.MustCompile(`^lease ([0-9a-f]{16}) granted|"ID":(\d+)|"ID" : (\d+)`)
+
+// grant adds the lease of an answer to `lease grant`, if it tells the id.
+func (known *ids) grant(stdout string) {
+	m := granted.FindStringSubmatch(stdout)
+	if m == nil {
+		return
+	}
+	text, base := m[2]+m[3], 10
+	if m[1] != "" {
+		text, base = m[1], 16
+	}
+	if id, err := strconv.ParseUint(text, base, 64); err == nil {
+		known.leases = append(known.leases, id)
+	}
+}
+
+// translateMessage does the same in an encoded response, whose first field is the header, or which is a header alone.
 func (from ids) translateMessage(message string, to ids) (string, error) {
 	b := []byte(message)
-	number, _, tag := protowire.ConsumeTag(b)
+	number, kind, tag := protowire.ConsumeTag(b)
+	if number == 1 && kind == protowire.VarintType {
+		return translateHeader(b, to)
+	}
 	if tag < 0 || number != 1 {
 		return "", fmt.Errorf("the captured message does not begin with a header")
 	}
@@ -74,6 +104,15 @@ func (from ids) translateMessage(message string, to ids) (string, error) {
 	if size < 0 {
 		return "", fmt.Errorf("the header of the captured message is cut off")
 	}
+	header, err := translateHeader(raw, to)
+	if err != nil {
+		return "", err
+	}
+	out := protowire.AppendString(append([]byte(nil), b[:tag]...), header)
+	return string(append(out, b[tag+size:]...)), nil
+}
+
+func translateHeader(raw []byte, to ids) (string, error) {
 	var header pb.ResponseHeader
 	if err := header.UnmarshalVT(raw); err != nil {
 		return "", fmt.Errorf("decode the header of the captured message: %w", err)
@@ -83,6 +122,5 @@ func (from ids) translateMessage(message string, to ids) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode the header: %w", err)
 	}
-	out := protowire.AppendBytes(append([]byte(nil), b[:tag]...), raw)
-	return string(append(out, b[tag+size:]...)), nil
+	return string(raw), nil
 }

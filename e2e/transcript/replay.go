@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,7 @@ func Replay(ctx context.Context, file, program, endpoint string) ([]Difference, 
 		if _, omitted := plans[file].omitted[i]; omitted {
 			continue
 		}
-		found, err := r.replay(ctx, program, from, to)
+		found, err := r.replay(ctx, program, &from, &to)
 		if err != nil {
 			return nil, fmt.Errorf("replay %s[%d]: %w", file, i, err)
 		}
@@ -88,21 +89,26 @@ func prepare(ctx context.Context, p plan, endpoint string) (ids, error) {
 	return serverIDs(ctx, pb.NewClusterClient(conn), endpoint)
 }
 
-func (r Record) replay(ctx context.Context, program string, from, to ids) ([]string, error) {
-	want := outcome{exit: r.Exit, stderr: from.translate(r.Stderr, to)}
+// replay learns the leases that the record grants.
+func (r Record) replay(ctx context.Context, program string, from, to *ids) ([]string, error) {
 	stdout, err := r.stdout()
 	if err != nil {
 		return nil, fmt.Errorf("decode the captured output: %w", err)
 	}
-	if r.isProtobuf() {
-		want.stdout, err = from.translateMessage(stdout, to)
-	} else {
-		want.stdout = from.translate(stdout, to)
-	}
+	got, err := r.run(ctx, program, *from, *to)
 	if err != nil {
 		return nil, err
 	}
-	got, err := r.run(ctx, program, from, to)
+	if slices.Contains(r.Argv, "grant") {
+		from.grant(stdout)
+		to.grant(got.stdout)
+	}
+	want := outcome{exit: r.Exit, stderr: from.translate(r.Stderr, *to)}
+	if r.isProtobuf() {
+		want.stdout, err = from.translateMessage(stdout, *to)
+	} else {
+		want.stdout = from.translate(stdout, *to)
+	}
 	if err != nil {
 		return nil, err
 	}

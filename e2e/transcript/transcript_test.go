@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var files = []string{KV, Txn, Misc, KVExtra}
+var files = []string{KV, Txn, Misc, KVExtra, Lease, Watch, LockElect}
 
 func TestEveryFileCanBeReplayed(t *testing.T) {
 	for _, file := range files {
@@ -39,7 +39,8 @@ func TestEveryFileCanBeReplayed(t *testing.T) {
 
 // Only what a later issue brings, or what the capture cannot tell, may be left out.
 func TestOmittedRecordsAreOfOtherCommands(t *testing.T) {
-	here := []string{"put", "get", "del", "txn", "compaction", "endpoint", "member", "version", "completion", "help", "options"}
+	here := []string{"put", "get", "del", "txn", "compaction", "endpoint", "member", "version", "completion", "help", "options",
+		"lease", "watch", "lock", "elect"}
 	for _, file := range files {
 		records, err := Load(file)
 		if err != nil {
