@@ -83,7 +83,6 @@ var plans = map[string]plan{
 		omitted: map[int]string{
 			1:  "etcd 3.7 leaves the lease out of an answer with keys only; quoin keeps it (etcd#22209)",
 			10: endless,
-			17: "quoin lists the leases in the order of their ids, etcd in that of their remaining time",
 			18: "what is left of the lease depends on how long ago it was granted",
 		},
 	},

@@ -3,6 +3,7 @@ package lease
 import (
 	"container/heap"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -125,6 +126,29 @@ func (c *Clock) Remaining(id ID, now time.Time) (time.Duration, error) {
 		return 0, err
 	}
 	return d.deadline.Sub(now), nil
+}
+
+// Sort brings leases into the order in which they end. Those that do not run down here keep theirs, behind the others.
+func (c *Clock) Sort(leases []Lease) {
+	deadlines := make(map[ID]time.Time, len(leases))
+	c.mu.Lock()
+	for id, d := range c.of {
+		deadlines[id] = d.deadline
+	}
+	c.mu.Unlock()
+	slices.SortStableFunc(leases, func(a, b Lease) int {
+		first, runs := deadlines[a.ID]
+		second, alsoRuns := deadlines[b.ID]
+		switch {
+		case runs && alsoRuns:
+			return first.Compare(second)
+		case runs:
+			return -1
+		case alsoRuns:
+			return 1
+		}
+		return 0
+	})
 }
 
 func (c *Clock) find(id ID) (*countdown, error) {

@@ -83,6 +83,15 @@ func TestAClockThatStandsSaysSo(t *testing.T) {
 	w.Expect(err).To(MatchError(lease.ErrStands))
 }
 
+func TestSort(t *testing.T) {
+	w := NewWithT(t)
+	one, two, three, four := lease.Lease{ID: 1, TTL: 30}, lease.Lease{ID: 2, TTL: 10}, lease.Lease{ID: 3, TTL: 20}, lease.Lease{ID: 4, TTL: 5}
+	c := started(one, two, three)
+	list := []lease.Lease{four, one, two, three}
+	c.Sort(list)
+	w.Expect(list).To(Equal([]lease.Lease{two, three, one, four}))
+}
+
 func TestCheckpoints(t *testing.T) {
 	w := NewWithT(t)
 	c := started(lease.Lease{ID: 1, TTL: 100}, lease.Lease{ID: 2, TTL: 5})

@@ -47,12 +47,13 @@ func responseOf[T any](result apply.Result, err error) (*T, error) {
 	return result.Response.(*T), nil
 }
 
-// Leases lists the leases as far as this member has applied them.
+// Leases lists the leases as far as this member has applied them. At the leader, the one that ends first comes first.
 func (m *Member) Leases() (list []lease.Lease, revision int64, err error) {
 	err = m.View(func(s *apply.State) error {
 		list, revision = s.Leases.List(), s.KV.Revision()
 		return nil
 	})
+	m.clock.Sort(list)
 	return list, revision, err
 }
 
