@@ -8,57 +8,11 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"go.uber.org/zap"
 
 	"quoin.dev/storage/mvcc"
-)
-
-// Reasons to refuse a watcher.
-var (
-	ErrEmptyRange  = errors.New("mvcc: watcher range is empty")
-	ErrDuplicateID = errors.New("mvcc: duplicate watch ID provided on the WatchStream")
-	ErrCompacted   = mvcc.ErrCompacted
-)
-
-// Options of a watcher.
-type Options struct {
-	Key, End []byte // as in a range
-	ID       int64  // 0: the stream chooses
-	Start    int64  // first revision of interest; 0: the next one
-	PrevKV   bool
-	NoPut    bool
-	NoDelete bool
-	Fragment bool
-	Progress bool // wants to hear of the revision when it has been quiet
-}
-
-// Watcher is one watch of a stream. Its fields belong to the hub's lock, but for open, which belongs to its stream's.
-type Watcher struct {
-	interval
-	options Options
-	stream  *Stream
-	id      int64
-
-	group  *group
-	slot   int
-	behind bool
-	pass   pass     // part in the current pass, for one that is behind
-	next   int64    // first revision that was not seen
-	quiet  bool     // no event since the last tick
-	hits   []*Event // of the batch that is being matched
-	open   *entry
-}
-
-// pass is the part that a watcher has in a pass of those that are behind.
-type pass uint8
-
-const (
-	passNone    pass = iota // its stream is full, or it came later
-	passWaiting             // it is further behind than where the pass begins
-	passTaken
 )
 
 // batch is what one transaction changed.
@@ -170,47 +124,6 @@ func (s *Stream) Close() {
 	}
 }
 
-// Watch adds a watcher, and queues the reply that says so with the revision now. A watcher of revisions that are compacted is
-// canceled right behind that.
-func (s *Stream) Watch(o Options, now, compacted int64) error {
-	in, err := newInterval(o.Key, o.End)
-	if err != nil {
-		return err
-	}
-	h := s.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	id := o.ID
-	if id == 0 {
-		for s.watchers[s.nextID] != nil {
-			s.nextID++
-		}
-		id = s.nextID
-		s.nextID++
-	} else if s.watchers[id] != nil {
-		return ErrDuplicateID
-	}
-	w := &Watcher{interval: in, options: o, stream: s, id: id, next: o.Start, quiet: true}
-	if o.Start == 0 {
-		w.next = now + 1
-	}
-	s.say(Reply{ID: id, Created: true, Revision: now})
-	if w.next < compacted {
-		s.say(Reply{ID: id, Canceled: true, CompactRevision: compacted})
-		return nil
-	}
-	s.watchers[id] = w
-	h.watched()
-	if w.next > h.dispatched && h.attached {
-		h.upToDate.add(w)
-		return nil
-	}
-	w.behind = true
-	h.late.add(w)
-	h.behindMayMove()
-	return nil
-}
-
 // watched begins to keep what is published, when the first watcher comes. What was published before is not in the inbox.
 func (h *Hub) watched() {
 	if h.inbox.watched.Swap(true) || !h.attached {
@@ -221,61 +134,6 @@ func (h *Hub) watched() {
 	h.recent = recent{}
 	h.dispatched = h.store.Revision()
 }
-
-// Cancel ends a watcher, and queues the reply that says so; false if the stream has none of that id.
-func (s *Stream) Cancel(id, now int64) bool {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	w := s.watchers[id]
-	if w == nil {
-		return false
-	}
-	s.hub.remove(w)
-	s.say(Reply{ID: id, Canceled: true, Revision: now})
-	return true
-}
-
-// Refuse queues the reply to a watch that could not be created.
-func (s *Stream) Refuse(reason string, now int64) {
-	s.say(Reply{ID: -1, Created: true, Canceled: true, Reason: reason, Revision: now})
-}
-
-// Progress answers a request for progress: with the revision up to which all of the stream's watchers have seen everything,
-// in the order of the events; or with nothing while one of them is behind or has not begun, or there is none.
-func (s *Stream) Progress() {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	for _, w := range s.watchers {
-		if !s.hub.current(w) {
-			return
-		}
-	}
-	if len(s.watchers) > 0 {
-		s.say(Reply{ID: -1, Revision: s.hub.dispatched})
-	}
-}
-
-// Tick tells the watchers of a stream that want it, and that have been quiet since the last tick, up to which revision
-// there was nothing. A client that has not read what it was told before is told nothing new.
-func (s *Stream) Tick() {
-	s.mu.Lock()
-	waiting := s.plain > 0
-	s.mu.Unlock()
-	if waiting {
-		return
-	}
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	for _, w := range s.watchers {
-		if w.options.Progress && w.quiet && s.hub.current(w) {
-			s.say(Reply{ID: w.id, Revision: s.hub.dispatched})
-		}
-		w.quiet = true
-	}
-}
-
-// current says whether a watcher was offered everything that was dispatched, and that has reached where it begins.
-func (h *Hub) current(w *Watcher) bool { return !w.behind && w.options.Start <= h.dispatched }
 
 // remove takes a watcher out of everything.
 func (h *Hub) remove(w *Watcher) {
@@ -394,20 +252,4 @@ func (h *Hub) reply(e *entry) Reply {
 		}
 	}
 	return r
-}
-
-// newInterval reads the ends of a watch: no key is the first possible one, and an end of one zero byte is none.
-func newInterval(key, end []byte) (interval, error) {
-	if len(key) == 0 {
-		key = []byte{0}
-	}
-	switch {
-	case len(end) == 0:
-		return interval{from: key, single: true}, nil
-	case len(end) == 1 && end[0] == 0:
-		return interval{from: key}, nil
-	case string(end) <= string(key):
-		return interval{}, ErrEmptyRange
-	}
-	return interval{from: key, to: end}, nil
 }
