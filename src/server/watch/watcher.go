@@ -1,16 +1,11 @@
 package watch
 
-import (
-	"errors"
-
-	"quoin.dev/storage/mvcc"
-)
+import "errors"
 
 // Reasons to refuse a watcher.
 var (
 	ErrEmptyRange  = errors.New("mvcc: watcher range is empty")
 	ErrDuplicateID = errors.New("mvcc: duplicate watch ID provided on the WatchStream")
-	ErrCompacted   = mvcc.ErrCompacted
 )
 
 // Options of a watcher.
