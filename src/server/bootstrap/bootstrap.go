@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"quoin.dev/server/clusterurl"
+	"quoin.dev/pkg/clusterurl"
 	"quoin.dev/server/membership"
 )
 

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"quoin.dev/server/clusterurl"
+	"quoin.dev/pkg/clusterurl"
 )
 
 // Validate refuses settings that contradict each other, that no member could run with, or that ask for something this

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"quoin.dev/server/clusterurl"
+	"quoin.dev/pkg/clusterurl"
 )
 
 // The types below are flag values that the flag package does not have. Their Set returns the sentence that the flag

@@ -7,6 +7,7 @@ import (
 
 	"quoin.dev/server/membership"
 	"quoin.dev/storage/backend"
+	"quoin.dev/storage/roster"
 )
 
 // replayConfChange tells raft again about a change that the database has seen already. What was refused then is refused
@@ -48,7 +49,7 @@ func historyOf(from *raftpb.Snapshot) *membership.Cluster {
 	if from == nil {
 		return history
 	}
-	then, err := membership.DecodeV2Store(from.GetData())
+	then, err := roster.DecodeImage(from.GetData())
 	confState := from.GetMetadata().GetConfState()
 	if err != nil || len(then.Members) != len(confState.GetVoters())+len(confState.GetLearners()) {
 		return nil

@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"quoin.dev/storage/roster"
 	"quoin.dev/storage/schema"
 )
 
@@ -17,13 +18,7 @@ type changeContext struct {
 }
 
 // AddChange is the change that adds m, as a learner if it is one.
-func AddChange(m Member) *raftpb.ConfChange {
-	kind := raftpb.ConfChangeAddNode
-	if m.IsLearner {
-		kind = raftpb.ConfChangeAddLearnerNode
-	}
-	return newChange(kind, m.ID, mustJSON(m))
-}
+func AddChange(m Member) *raftpb.ConfChange { return roster.AddChange(m) }
 
 // RemoveChange is the change that removes a member for good.
 func RemoveChange(id uint64) *raftpb.ConfChange {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"quoin.dev/storage/roster"
 	"quoin.dev/storage/schema"
 )
 
@@ -71,20 +72,7 @@ func (c *Cluster) list() []Member {
 			all[id] = m
 		}
 	}
-	return sortByID(slices.Collect(maps.Values(all)))
-}
-
-func sortByID(list []Member) []Member {
-	slices.SortFunc(list, func(a, b Member) int {
-		switch {
-		case a.ID < b.ID:
-			return -1
-		case a.ID > b.ID:
-			return 1
-		}
-		return 0
-	})
-	return list
+	return roster.Sort(slices.Collect(maps.Values(all)))
 }
 
 // Member looks a member up.

@@ -2,54 +2,47 @@
 package membership
 
 import (
-	"crypto/sha1"
-	"encoding/binary"
 	"encoding/json"
-	"slices"
-	"strconv"
 	"time"
 
-	"quoin.dev/storage/schema"
+	"quoin.dev/storage/roster"
 )
 
-// Member is one member, with the JSON form that its row has.
-type Member = schema.Member
+// The names below are those of storage/roster, which tools share that have no running cluster.
 
-// FormatID writes an id the way it stands in rows, URLs, headers and logs: lower-case hex without leading zeros.
-func FormatID(id uint64) string { return strconv.FormatUint(id, 16) }
+// Member is one member, with the JSON form that its row has.
+type Member = roster.Member
+
+// FormatID writes an id the way it stands in rows, URLs, headers and logs.
+func FormatID(id uint64) string { return roster.FormatID(id) }
 
 // ParseID reads what FormatID writes.
-func ParseID(s string) (uint64, error) { return strconv.ParseUint(s, 16, 64) }
+func ParseID(s string) (uint64, error) { return roster.ParseID(s) }
 
-// FoundingID is the id of a member of a new cluster. Every founder computes the same ids from the same flags.
-func FoundingID(peerURLs []string, token string) uint64 {
-	return memberID(peerURLs, token)
-}
+// FoundingID is the id of a member of a new cluster.
+func FoundingID(peerURLs []string, token string) uint64 { return roster.FoundingID(peerURLs, token) }
 
-// AddedID is the id of a member that is added to a running cluster. The time keeps it apart from earlier members with
-// the same URLs, whose ids must not come back once removed.
-func AddedID(peerURLs []string, now time.Time) uint64 {
-	return memberID(peerURLs, strconv.FormatInt(now.Unix(), 10))
-}
-
-func memberID(peerURLs []string, suffix string) uint64 {
-	sorted := slices.Sorted(slices.Values(peerURLs))
-	h := sha1.New()
-	for _, u := range sorted {
-		h.Write([]byte(u))
-	}
-	h.Write([]byte(suffix))
-	return binary.BigEndian.Uint64(h.Sum(nil))
-}
+// AddedID is the id of a member that is added to a running cluster.
+func AddedID(peerURLs []string, now time.Time) uint64 { return roster.AddedID(peerURLs, now) }
 
 // ClusterID is the id of a cluster that these members found.
-func ClusterID(founders []uint64) uint64 {
-	var b []byte
-	for _, id := range slices.Sorted(slices.Values(founders)) {
-		b = binary.BigEndian.AppendUint64(b, id)
-	}
-	sum := sha1.Sum(b)
-	return binary.BigEndian.Uint64(sum[:])
+func ClusterID(founders []uint64) uint64 { return roster.ClusterID(founders) }
+
+// IDs lists the ids of members, in their order.
+func IDs(members []Member) []uint64 { return roster.IDs(members) }
+
+// ParseInitialCluster reads the members of a new cluster, in the order of their first log entries.
+func ParseInitialCluster(initialCluster, token string) ([]Member, error) {
+	return roster.ParseFounders(initialCluster, token)
+}
+
+// EncodeV2Store writes the image of this cluster that a .snap file carries.
+func (c *Cluster) EncodeV2Store() []byte {
+	c.mu.RLock()
+	version := c.version
+	removed := sortedKeys(c.removed)
+	c.mu.RUnlock()
+	return roster.EncodeImage(c.Members(), removed, version)
 }
 
 func mustJSON(v any) []byte {

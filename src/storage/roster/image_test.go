@@ -1,4 +1,4 @@
-package membership
+package roster
 
 import (
 	"encoding/json"
@@ -18,7 +18,7 @@ func readFile(t *testing.T, path string) []byte {
 }
 
 // etcd writes the members in the random order of a map. With that order, the image is the same to the byte.
-func TestV2StoreIsThatOfEtcd(t *testing.T) {
+func TestImageIsThatOfEtcd(t *testing.T) {
 	for _, tt := range []struct {
 		file    string
 		order   []string
@@ -28,7 +28,7 @@ func TestV2StoreIsThatOfEtcd(t *testing.T) {
 		{"testdata/v2store_removed.json", []string{"8b27932643c601d", "b9363dcad9458dfd"}, []uint64{0x9c3afe76134fe123}},
 	} {
 		want := readFile(t, tt.file)
-		contents, err := DecodeV2Store(want)
+		contents, err := DecodeImage(want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,45 +43,38 @@ func TestV2StoreIsThatOfEtcd(t *testing.T) {
 				}
 			}
 		}
-		if got := encodeV2Store(members, contents.Removed, contents.Version); string(got) != string(want) {
+		if got := EncodeImage(members, contents.Removed, contents.Version); string(got) != string(want) {
 			t.Errorf("%s:\ngot  %.3000s\nwant %.3000s", tt.file, got, want)
 		}
 	}
 }
 
-func TestV2StoreRoundTrip(t *testing.T) {
-	c := New(discard{}, Options{MaxLearners: 1})
-	for _, m := range []Member{
-		{ID: 2, PeerURLs: []string{"http://2", "http://22"}},
-		{ID: 1, PeerURLs: []string{"http://1"}},
-		{ID: 3, PeerURLs: []string{"http://3"}, IsLearner: true},
-		{ID: 4, PeerURLs: []string{"http://4"}},
-	} {
-		if _, err := c.Apply(AddChange(m)); err != nil {
-			t.Fatal(err)
-		}
+func TestImageRoundTrip(t *testing.T) {
+	want := Contents{
+		Members: []Member{
+			{ID: 1, PeerURLs: []string{"http://1"}, Name: "one", ClientURLs: []string{"http://c1"}},
+			{ID: 2, PeerURLs: []string{"http://2", "http://22"}},
+			{ID: 3, PeerURLs: []string{"http://3"}, IsLearner: true},
+		},
+		Removed: []uint64{4},
+		Version: "3.7.0",
 	}
-	c.SetAttributes(1, "one", []string{"http://c1"})
-	if _, err := c.Apply(RemoveChange(4)); err != nil {
-		t.Fatal(err)
-	}
-	c.SetVersion("3.7.0")
-	got, err := DecodeV2Store(c.EncodeV2Store())
+	got, err := DecodeImage(EncodeImage(want.Members, want.Removed, want.Version))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (V2Contents{c.Members(), []uint64{4}, "3.7.0"}); !reflect.DeepEqual(got, want) {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
 // A cluster with a long history has more nodes than the ring has places.
-func TestV2StoreWithManyRemovedMembers(t *testing.T) {
+func TestImageWithManyRemovedMembers(t *testing.T) {
 	var removed []uint64
 	for id := range uint64(1500) {
 		removed = append(removed, id+1)
 	}
-	image := encodeV2Store([]Member{{ID: 9999, PeerURLs: []string{"http://1"}}}, removed, "3.7.0")
+	image := EncodeImage([]Member{{ID: 9999, PeerURLs: []string{"http://1"}}}, removed, "3.7.0")
 	var s v2Image
 	if err := json.Unmarshal(image, &s); err != nil {
 		t.Fatal(err)
@@ -90,13 +83,13 @@ func TestV2StoreWithManyRemovedMembers(t *testing.T) {
 	if len(h.Queue.Events) != 1000 || h.Queue.Size != 1000 || h.StartIndex != 503 || h.LastIndex != 1502 || h.Queue.Front != h.Queue.Back {
 		t.Errorf("ring: %d events, size %d, %d to %d", len(h.Queue.Events), h.Queue.Size, h.StartIndex, h.LastIndex)
 	}
-	contents, err := DecodeV2Store(image)
+	contents, err := DecodeImage(image)
 	if err != nil || len(contents.Removed) != 1500 {
 		t.Errorf("%d removed, %v", len(contents.Removed), err)
 	}
 }
 
-func TestDecodeV2StoreRefusesDamage(t *testing.T) {
+func TestDecodeImageRefusesDamage(t *testing.T) {
 	for image, want := range map[string]string{
 		"x": "does not decode",
 		`{"Root":{"Children":{"0":{"Children":{"members":{"Children":{"zz":{}}}}}}}}`:                                           `member "zz"`,
@@ -104,11 +97,11 @@ func TestDecodeV2StoreRefusesDamage(t *testing.T) {
 		`{"Root":{"Children":{"0":{"Children":{"members":{"Children":{"1":{"Children":{"raftAttributes":{"Value":"x"}}}}}}}}}}`: "does not decode",
 		`{"Root":{"Children":{"0":{"Children":{"removed_members":{"Children":{"zz":{}}}}}}}}`:                                   `removed member "zz"`,
 	} {
-		if _, err := DecodeV2Store([]byte(image)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := DecodeImage([]byte(image)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", image, err, want)
 		}
 	}
-	if got, err := DecodeV2Store([]byte(`{}`)); err != nil || got.Members != nil {
+	if got, err := DecodeImage([]byte(`{}`)); err != nil || got.Members != nil {
 		t.Errorf("an empty image: %v, %v", got, err)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"quoin.dev/server/clusterurl"
+	"quoin.dev/pkg/clusterurl"
 )
 
 func TestParse(t *testing.T) {

@@ -1,8 +1,10 @@
-package membership
+package roster
 
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,16 +13,8 @@ import (
 // older versions read it and their decoder wants the whole shape: the tree of nodes, the ring of past events with its
 // full capacity, and the counters.
 
-// EncodeV2Store writes the image of this cluster.
-func (c *Cluster) EncodeV2Store() []byte {
-	c.mu.RLock()
-	version := c.version
-	removed := sortedKeys(c.removed)
-	c.mu.RUnlock()
-	return encodeV2Store(c.Members(), removed, version)
-}
-
-func encodeV2Store(members []Member, removed []uint64, version string) []byte {
+// EncodeImage writes the image of a member list at a cluster version, "" for none yet.
+func EncodeImage(members []Member, removed []uint64, version string) []byte {
 	s := newV2Image()
 	for _, m := range members {
 		dir := "/0/members/" + FormatID(m.ID)
@@ -39,20 +33,20 @@ func encodeV2Store(members []Member, removed []uint64, version string) []byte {
 	return mustJSON(s)
 }
 
-// V2Contents is what an image says about the cluster.
-type V2Contents struct {
+// Contents is what an image says about the cluster.
+type Contents struct {
 	Members []Member
 	Removed []uint64
 	Version string
 }
 
-// DecodeV2Store reads an image, of any version that wrote one.
-func DecodeV2Store(image []byte) (V2Contents, error) {
+// DecodeImage reads an image, of any version that wrote one.
+func DecodeImage(image []byte) (Contents, error) {
 	var s v2Image
 	if err := json.Unmarshal(image, &s); err != nil {
-		return V2Contents{}, fmt.Errorf("membership: v2 store image does not decode: %w", err)
+		return Contents{}, fmt.Errorf("roster: v2 store image does not decode: %w", err)
 	}
-	var out V2Contents
+	var out Contents
 	top := s.Root.child("0")
 	if v := top.child("version"); v != nil {
 		out.Version = v.Value
@@ -60,39 +54,39 @@ func DecodeV2Store(image []byte) (V2Contents, error) {
 	for hex, node := range top.child("members").children() {
 		m, err := decodeV2Member(hex, node)
 		if err != nil {
-			return V2Contents{}, err
+			return Contents{}, err
 		}
 		out.Members = append(out.Members, m)
 	}
-	sortByID(out.Members)
+	Sort(out.Members)
 	removed := map[uint64]bool{}
 	for hex := range top.child("removed_members").children() {
 		id, err := ParseID(hex)
 		if err != nil {
-			return V2Contents{}, fmt.Errorf("membership: v2 store image holds removed member %q: %w", hex, err)
+			return Contents{}, fmt.Errorf("roster: v2 store image holds removed member %q: %w", hex, err)
 		}
 		removed[id] = true
 	}
-	out.Removed = sortedKeys(removed)
+	out.Removed = slices.Sorted(maps.Keys(removed))
 	return out, nil
 }
 
 func decodeV2Member(hex string, node *v2Node) (Member, error) {
 	id, err := ParseID(hex)
 	if err != nil {
-		return Member{}, fmt.Errorf("membership: v2 store image holds member %q: %w", hex, err)
+		return Member{}, fmt.Errorf("roster: v2 store image holds member %q: %w", hex, err)
 	}
 	m := Member{ID: id}
 	raft := node.child("raftAttributes")
 	if raft == nil {
-		return Member{}, fmt.Errorf("membership: v2 store image has no raftAttributes for member %s", hex)
+		return Member{}, fmt.Errorf("roster: v2 store image has no raftAttributes for member %s", hex)
 	}
 	for _, part := range []*v2Node{raft, node.child("attributes")} {
 		if part == nil {
 			continue
 		}
 		if err := json.Unmarshal([]byte(part.Value), &m); err != nil {
-			return Member{}, fmt.Errorf("membership: v2 store image of member %s does not decode: %w", hex, err)
+			return Member{}, fmt.Errorf("roster: v2 store image of member %s does not decode: %w", hex, err)
 		}
 	}
 	m.ID = id
