@@ -56,6 +56,14 @@ func (s *Set) Active(a pb.AlarmType) bool {
 	return false
 }
 
+// Raised reports whether a member has raised a.
+func (s *Set) Raised(member uint64, a pb.AlarmType) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.active[key{member, a}]
+	return ok
+}
+
 // List returns the active alarms of one type, or all for NONE, by member and type.
 func (s *Set) List(a pb.AlarmType) []*pb.AlarmMember {
 	s.mu.RLock()

@@ -49,6 +49,8 @@ func TestAlarmsAreASet(t *testing.T) {
 	w.Expect(s.List(pb.AlarmType_CORRUPT)).To(HaveLen(1))
 	w.Expect(s.Deactivate(member(1, pb.AlarmType_NOSPACE))).To(BeTrue())
 	w.Expect(s.Active(pb.AlarmType_NOSPACE)).To(BeTrue(), "another member's stands")
+	w.Expect(s.Raised(1, pb.AlarmType_NOSPACE)).To(BeFalse())
+	w.Expect(s.Raised(2, pb.AlarmType_NOSPACE)).To(BeTrue())
 	w.Expect(s.Deactivate(member(2, pb.AlarmType_NOSPACE))).To(BeTrue())
 	w.Expect(s.Active(pb.AlarmType_NOSPACE)).To(BeFalse())
 	w.Expect(s.Active(pb.AlarmType_CORRUPT)).To(BeTrue())

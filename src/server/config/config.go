@@ -23,6 +23,7 @@ const (
 	CompactionModeRevision     = "revision"
 	maxElectionTimeout         = 50 * time.Second
 	recommendedMaxRequestBytes = 10 << 20
+	recommendedMaxQuotaBytes   = int64(8 << 30)
 )
 
 // Config is everything an operator can decide about one member. Names, defaults and meaning are those of etcd 3.7's

@@ -49,6 +49,11 @@ func (c *Config) noteOddSettings() {
 			"max-request-bytes", strconv.FormatUint(uint64(c.Limits.MaxRequestBytes), 10),
 			"recommended-request-bytes", strconv.Itoa(recommendedMaxRequestBytes))
 	}
+	if c.Storage.QuotaBytes > recommendedMaxQuotaBytes {
+		c.warn("the quota exceeds what is recommended",
+			"quota-backend-bytes", strconv.FormatInt(c.Storage.QuotaBytes, 10),
+			"recommended-quota-bytes", strconv.FormatInt(recommendedMaxQuotaBytes, 10))
+	}
 	if cost := c.Security.BcryptCost; cost < 4 || cost > 31 {
 		c.warn("use default bcrypt cost instead of the invalid given cost", "given-cost", strconv.FormatUint(uint64(cost), 10), "default-cost", "10")
 		c.Security.BcryptCost = 10
@@ -58,7 +63,6 @@ func (c *Config) noteOddSettings() {
 		flag  string
 	}{
 		{c.Storage.UnsafeNoFsync, "unsafe-no-fsync"},
-		{c.Storage.QuotaBytes > 0, "quota-backend-bytes"},
 		{len(c.ListenClientHTTPURLs) > 0, "listen-client-http-urls"},
 		{len(c.ListenMetricsURLs) > 0, "listen-metrics-urls"},
 		{c.Tracing.Enabled, "enable-distributed-tracing"},

@@ -107,7 +107,11 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 			"restore this member from a snapshot or remove it and add it again", e.GetIndex(), err))
 	}
 	w := a.m.waits.take(requestID(r))
+	room := a.m.roomFor(r, a.m.backend.SizeAhead())
 	result := a.m.state.Apply(r, w != nil)
+	if !room && result.Err == nil {
+		a.m.full.signal() // it was applied: every member does what the log says, and the alarm stops those to come
+	}
 	if w != nil {
 		a.told = append(a.told, told{w, outcome{result: result}})
 	}

@@ -76,6 +76,7 @@ type Member struct {
 	watches    *watch.Hub
 	clock      *lease.Clock
 	snapshots  snapshotter
+	full       token         // the database has no room left
 	leaderLost atomic.Int64  // unix nanoseconds of the last time a leader went away
 	leading    chan struct{} // capacity 1: the leader or the term changed, for keepVersions
 	termBegan  chan struct{} // the same for keepLeases

@@ -45,6 +45,9 @@ func (m *Member) proposeIn(ctx context.Context, term uint64, r *pb.InternalRaftR
 	if m.node.Commit() > m.applied.index()+lag {
 		return apply.Result{}, ErrTooManyRequests
 	}
+	if err := m.admitSize(r); err != nil {
+		return apply.Result{}, err
+	}
 	id := m.ids.next()
 	r.Header = &pb.RequestHeader{ID: id}
 	data, err := r.MarshalVT()

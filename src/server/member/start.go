@@ -37,6 +37,7 @@ func Start(o Options) (*Member, error) {
 		leading:   make(chan struct{}, 1),
 		termBegan: make(chan struct{}, 1),
 		clock:     lease.NewClock(),
+		full:      make(token, 1),
 		ready:     make(chan struct{}),
 		removed:   make(chan struct{}),
 		stopping:  make(chan struct{}),
@@ -105,6 +106,7 @@ func (m *Member) start() error {
 	m.loops.Go(m.publish)
 	m.loops.Go(m.keepVersions)
 	m.loops.Go(m.keepLeases)
+	m.loops.Go(m.keepQuota)
 	m.loops.Go(m.purge)
 	m.loops.Go(m.electAlone)
 	return nil

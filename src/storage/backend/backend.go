@@ -55,6 +55,7 @@ type Backend struct {
 	db *bbolt.DB
 
 	size, sizeInUse atomic.Int64
+	ahead           atomic.Int64 // of SizeAhead; written under mu
 
 	// mu guards everything below. It is held for table operations only, never across I/O. It is the innermost lock
 	// of the storage packages.
@@ -148,7 +149,7 @@ func (b *Backend) load() error {
 		return fmt.Errorf("backend %s: %w", b.o.Path, err)
 	}
 	b.cur = tx
-	b.noteSize(tx)
+	b.setSize(b.sizeOf(tx)) // nobody else is here yet
 	v := b.View()
 	defer v.Close()
 	if b.flushedA, err = v.Applied(); err != nil {
@@ -183,6 +184,15 @@ func (b *Backend) Size() int64 { return b.size.Load() }
 
 // SizeInUse is Size without free pages.
 func (b *Backend) SizeInUse() int64 { return b.sizeInUse.Load() }
+
+// SizeAhead estimates Size at the time when all that is pending is in the file: it takes free pages first, then the file
+// grows. It is what a quota looks at, since the file is late.
+func (b *Backend) SizeAhead() int64 { return b.ahead.Load() }
+
+// lookAhead brings SizeAhead up to date. The caller holds mu.
+func (b *Backend) lookAhead() {
+	b.ahead.Store(max(b.size.Load(), b.sizeInUse.Load()+b.active.bytes+b.flushingB))
+}
 
 // closeWait bounds how long Close waits for readers that forgot to close their View, abandonWait how long Abandon does.
 const (

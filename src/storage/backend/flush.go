@@ -259,11 +259,12 @@ func (b *Backend) writeApplied(in *bbolt.Bucket, a Applied) error {
 
 // publish moves readers to the transaction that was opened after the flush.
 func (b *Backend) publish(j job, tx *readTx, grow bool) {
-	b.noteSize(tx)
+	size, inUse := b.sizeOf(tx)
 	b.mu.Lock()
 	old := b.cur
 	b.cur = tx
 	b.flushing, b.flushingB = nil, 0
+	b.setSize(size, inUse) // in one step with the rows' move, or they would count twice
 	b.flushedA, b.flushedCommits = j.applied, j.commits
 	if n := len(j.laters); n > 0 {
 		b.flushedLater = j.laters[n-1].seq
@@ -301,9 +302,14 @@ func (b *Backend) fail(err error, grow bool) {
 	}
 }
 
-func (b *Backend) noteSize(tx *readTx) {
-	size := tx.tx.Size()
-	free := int64(b.db.Stats().FreePageN) * int64(b.db.Info().PageSize)
+// setSize is for who holds mu.
+func (b *Backend) setSize(size, inUse int64) {
 	b.size.Store(size)
-	b.sizeInUse.Store(size - free)
+	b.sizeInUse.Store(inUse)
+	b.lookAhead()
+}
+
+func (b *Backend) sizeOf(tx *readTx) (size, inUse int64) {
+	size = tx.tx.Size()
+	return size, size - int64(b.db.Stats().FreePageN)*int64(b.db.Info().PageSize)
 }

@@ -29,6 +29,7 @@ func (b *Backend) change(bucket Bucket, key, value []byte, deleted bool) {
 	b.active.small[bucket].append(key, value, deleted)
 	b.active.bytes += int64(len(key)+len(value)) + 2*rowOverheadBytes
 	b.openOps++
+	b.lookAhead()
 	b.mu.Unlock()
 }
 
@@ -45,6 +46,7 @@ func (b *Backend) PutRevision(r Revision, tombstone bool, value []byte) {
 	b.active.keys.append(keyRow{rev: r, tombstone: tombstone, value: value})
 	b.active.bytes += int64(len(value)) + rowOverheadBytes
 	b.openOps++
+	b.lookAhead()
 	b.mu.Unlock()
 }
 
