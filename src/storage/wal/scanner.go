@@ -64,29 +64,37 @@ func (s *scanner) damage(format string, args ...any) error {
 // of the file system. Checksum and metadata records are consumed, not returned.
 func (s *scanner) next() (recordType, []byte, error) {
 	for {
-		if s.file == nil {
-			if err := s.openSegment(); err != nil {
-				return 0, nil, err
-			}
-		}
-		s.start = s.offset
-		h, data, err := s.frame()
-		if errors.Is(err, io.EOF) && !s.last() {
-			if err := s.leaveSegment(); err != nil {
-				return 0, nil, err
-			}
-			continue
-		}
-		if err != nil {
-			return 0, nil, err
-		}
-		consumed, err := s.checkHead(h, data)
+		h, data, consumed, err := s.record()
 		if err != nil {
 			return 0, nil, err
 		}
 		if !consumed {
 			return h.typ, data, nil
 		}
+	}
+}
+
+// record is next with the records that next consumes.
+func (s *scanner) record() (h head, data []byte, consumed bool, err error) {
+	for {
+		if s.file == nil {
+			if err := s.openSegment(); err != nil {
+				return head{}, nil, false, err
+			}
+		}
+		s.start = s.offset
+		h, data, err = s.frame()
+		if errors.Is(err, io.EOF) && !s.last() {
+			if err := s.leaveSegment(); err != nil {
+				return head{}, nil, false, err
+			}
+			continue
+		}
+		if err != nil {
+			return head{}, nil, false, err
+		}
+		consumed, err = s.checkHead(h, data)
+		return h, data, consumed, err
 	}
 }
 
