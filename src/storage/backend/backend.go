@@ -40,6 +40,8 @@ type Options struct {
 	FreelistArray bool
 	// ReadOnly is for tools: nothing is written, a shared lock is taken.
 	ReadOnly bool
+	// LockWait is how long to wait for another process that has the file open. 0 = 1 s.
+	LockWait time.Duration
 	// OpenFile is the seam for fault injection. nil = os.OpenFile.
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
 	// OnFatal is called once, from the flusher's goroutine, when a flush failed: the table can't be made durable any
@@ -111,12 +113,7 @@ func Open(o Options) (*Backend, error) {
 	if o.PendingBytes <= 0 {
 		o.PendingBytes = DefaultPendingBytes
 	}
-	if o.MmapBytes == 0 {
-		o.MmapBytes = DefaultMmapBytes
-	}
-	if o.OpenFile == nil {
-		o.OpenFile = os.OpenFile
-	}
+	o = o.withFile()
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}

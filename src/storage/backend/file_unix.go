@@ -12,6 +12,18 @@ import (
 // mapsBeyondEnd says that the map of a file may be longer than the file, so that it can be made large ahead of time.
 const mapsBeyondEnd = true
 
+// replacesOpenFile says that a file may be renamed over one that is open.
+const replacesOpenFile = true
+
+// syncDir makes the names in a directory durable.
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
 // tryLock takes the lock that bbolt takes again, on the same open file, right after it. It returns ErrLocked when another
 // process holds it.
 func tryLock(f *os.File, exclusive bool) error {

@@ -11,6 +11,12 @@ import (
 // mapsBeyondEnd says that a file is made as long as its map, so a map ahead of time would fill the disk.
 const mapsBeyondEnd = false
 
+// replacesOpenFile says that a file may be renamed over one that is open.
+const replacesOpenFile = false
+
+// syncDir does nothing: Windows journals names itself and cannot flush a directory.
+func syncDir(string) error { return nil }
+
 // tryLock locks one byte far behind any content, next to the one that bbolt locks right after it: unlike on Unix, an open
 // file can not lock the same range twice. It returns ErrLocked when another process holds it.
 func tryLock(f *os.File, exclusive bool) error {

@@ -13,14 +13,32 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// lockWait is how long Open waits for a process that is on its way out to release the file.
-const lockWait = time.Second
+// defaultLockWait is how long Open waits for a process that is on its way out to release the file, lockPoll how often it
+// looks.
+const (
+	defaultLockWait = time.Second
+	lockPoll        = 20 * time.Millisecond
+)
 
 // fileMode is the mode of a new store file.
 const fileMode = 0o600
 
 // minMmapBytes is where Open stops halving the map when the address space is short.
 const minMmapBytes = 64 << 20
+
+// withFile fills in what opening a file needs.
+func (o Options) withFile() Options {
+	if o.MmapBytes == 0 {
+		o.MmapBytes = DefaultMmapBytes
+	}
+	if o.LockWait <= 0 {
+		o.LockWait = defaultLockWait
+	}
+	if o.OpenFile == nil {
+		o.OpenFile = os.OpenFile
+	}
+	return o
+}
 
 // openFile opens the database and says how much of it is mapped at least.
 //
@@ -69,7 +87,7 @@ func tryOpen(o Options, mmapBytes int) (db *bbolt.DB, err error) {
 		freelist = bbolt.FreelistArrayType
 	}
 	return bbolt.Open(o.Path, fileMode, &bbolt.Options{
-		Timeout:         lockWait,
+		Timeout:         o.LockWait,
 		NoFreelistSync:  true,
 		FreelistType:    freelist,
 		InitialMmapSize: mmapBytes,
@@ -79,7 +97,7 @@ func tryOpen(o Options, mmapBytes int) (db *bbolt.DB, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := lockAndVerify(f, !o.ReadOnly); err != nil {
+			if err := lockAndVerify(f, name, o); err != nil {
 				_ = f.Close()
 				return nil, err
 			}
@@ -89,9 +107,9 @@ func tryOpen(o Options, mmapBytes int) (db *bbolt.DB, err error) {
 }
 
 // lockAndVerify waits until no other process has the file open, and looks at its pages before bbolt does.
-func lockAndVerify(f *os.File, exclusive bool) error {
-	for deadline := time.Now().Add(lockWait); ; time.Sleep(lockWait / 50) {
-		err := tryLock(f, exclusive)
+func lockAndVerify(f *os.File, name string, o Options) error {
+	for deadline := time.Now().Add(o.LockWait); ; time.Sleep(lockPoll) {
+		err := tryLock(f, !o.ReadOnly)
 		if err == nil {
 			break
 		}
@@ -108,6 +126,10 @@ func lockAndVerify(f *os.File, exclusive bool) error {
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%w: not a regular file", ErrCorrupt)
+	}
+	// Whoever held the lock may have put another file in the place of this one, as a defragmentation does.
+	if there, err := os.Stat(name); err != nil || !os.SameFile(info, there) {
+		return ErrLocked
 	}
 	return verify(f, info.Size())
 }
