@@ -69,7 +69,6 @@ func (c *Config) noteOddSettings() {
 		{c.MemoryMlock, "memory-mlock"},
 		{c.Storage.DefragThresholdMiB > 0, "bootstrap-defrag-threshold-megabytes"},
 		{c.Storage.CorruptCheckTime > 0, "corrupt-check-time"},
-		{c.Compaction.Period > 0 || c.Compaction.Revisions > 0, "auto-compaction-retention"},
 	} {
 		if n.asked {
 			c.warn("flag is accepted but has no effect in this version", "flag", "--"+n.flag)

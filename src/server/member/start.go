@@ -107,6 +107,7 @@ func (m *Member) start() error {
 	m.loops.Go(m.keepVersions)
 	m.loops.Go(m.keepLeases)
 	m.loops.Go(m.keepQuota)
+	m.loops.Go(m.keepCompacted)
 	m.loops.Go(m.purge)
 	m.loops.Go(m.electAlone)
 	return nil

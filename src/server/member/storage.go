@@ -89,7 +89,10 @@ func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, logge
 	if err != nil {
 		return nil, err
 	}
-	kv, err := mvcc.Open(b, mvcc.Options{Logger: logger, Leases: leases})
+	kv, err := mvcc.Open(b, mvcc.Options{
+		Logger: logger, Leases: leases,
+		CompactionBatch: cfg.Compaction.BatchLimit, CompactionPause: cfg.Compaction.SleepInterval,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -45,12 +45,8 @@ func (m *Member) Versions() Versions {
 
 // keepVersions lets the leader raise the cluster version to what all members can do.
 func (m *Member) keepVersions() {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := m.untilStop() // a member that hangs must not hold up the stop of this one
 	defer cancel()
-	m.loops.Go(func() { // a member that hangs must not hold up the stop of this one
-		<-m.stopping
-		cancel()
-	})
 	ticker := time.NewTicker(versionInterval)
 	defer ticker.Stop()
 	for {
