@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -25,6 +26,8 @@ type Options struct {
 	Members int
 	// Flags are given to every member behind those that the cluster needs.
 	Flags []string
+	// Program, if set, is what the members run instead of quoin: a package of this repository with the same flags.
+	Program string
 }
 
 // Cluster is a set of members that know each other.
@@ -36,7 +39,7 @@ type Cluster struct {
 
 // New makes a cluster of members that are not started yet.
 func New(o Options) (*Cluster, error) {
-	binary, err := Build("quoin.dev/server/cmd/quoin")
+	binary, err := Build(cmp.Or(o.Program, "quoin.dev/server/cmd/quoin"))
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,8 @@ type Member struct {
 	State string
 	// UserID, if not 0, is the user that the process runs as.
 	UserID uint32
+	// Output, if set, takes what the process says instead of LogFile.
+	Output *os.File
 
 	binary, initial string
 	flags           []string
@@ -71,6 +73,9 @@ func (m *Member) Launch() error {
 		m.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: m.UserID, Gid: m.UserID}}
 	}
 	m.cmd.Stdout, m.cmd.Stderr = log, log
+	if m.Output != nil {
+		m.cmd.Stdout, m.cmd.Stderr = m.Output, m.Output
+	}
 	if err := m.cmd.Start(); err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	"quoin.dev/pkg/vfs"
+
 	"quoin.dev/server/config"
 	"quoin.dev/server/member"
 	"quoin.dev/server/peer"
@@ -31,6 +33,7 @@ const (
 type Server struct {
 	Member *member.Member
 
+	fs        vfs.FS
 	cfg       *config.Config
 	logger    *zap.Logger
 	grpc      *grpc.Server
@@ -61,7 +64,13 @@ func (s *Server) PeerAddrs() []net.Addr { return addrs(s.peers) }
 // Start brings a member up. It returns when the member runs; Serving tells when clients are served. After an error
 // nothing is left running.
 func Start(cfg *config.Config, logger *zap.Logger) (*Server, error) {
+	return StartOn(vfs.OS(), cfg, logger)
+}
+
+// StartOn is Start with the write-ahead log on a file system of the caller's: the seam for faults of the disk.
+func StartOn(fs vfs.FS, cfg *config.Config, logger *zap.Logger) (*Server, error) {
 	s := &Server{
+		fs:         fs,
 		cfg:        cfg,
 		logger:     logger,
 		failed:     make(chan error, 1),
@@ -101,7 +110,7 @@ func (s *Server) start() error {
 		return err
 	}
 	s.servePeers()
-	s.Member, err = member.Start(member.Options{Config: s.cfg, Logger: s.logger, PeerTLS: peerDialer, Fatal: s.fail})
+	s.Member, err = member.Start(member.Options{Config: s.cfg, Logger: s.logger, PeerTLS: peerDialer, Fatal: s.fail, FS: s.fs})
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,9 @@ func (a *machine) applyBatch(entries []*raftpb.Entry) {
 		applied.Index, applied.Term = e.GetIndex(), e.GetTerm()
 	}
 	if applied.Index > a.consistent {
+		m.committing.Begin()
 		m.backend.Commit(applied)
+		m.committing.End()
 	}
 	m.applied.advance(applied.Index)
 	m.applyMu.Unlock()

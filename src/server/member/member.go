@@ -14,6 +14,9 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
 
+	"quoin.dev/pkg/stall"
+	"quoin.dev/pkg/vfs"
+
 	"quoin.dev/server/apply"
 	"quoin.dev/server/config"
 	"quoin.dev/server/lease"
@@ -35,12 +38,15 @@ type Options struct {
 	// Fatal is called once, with the reason, when the member can not go on. The process must end soon after: what the
 	// member has acknowledged is on disk, and it acknowledges nothing more.
 	Fatal func(error)
+	// FS holds the write-ahead log; nil for the operating system's. It is the seam for faults of the disk.
+	FS vfs.FS
 }
 
 // Member is a running member.
 type Member struct {
 	cfg       *config.Config
 	logger    *zap.Logger
+	fs        vfs.FS
 	fatal     func(error)
 	failing   sync.Once
 	id        uint64
@@ -76,7 +82,9 @@ type Member struct {
 	watches    *watch.Hub
 	clock      *lease.Clock
 	snapshots  snapshotter
-	full       token         // the database has no room left
+	full       token       // the database has no room left
+	committing stall.Watch // the applier, which waits for the disk when too much is pending
+	health     health
 	leaderLost atomic.Int64  // unix nanoseconds of the last time a leader went away
 	leading    chan struct{} // capacity 1: the leader or the term changed, for keepVersions
 	termBegan  chan struct{} // the same for keepLeases

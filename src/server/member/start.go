@@ -29,6 +29,8 @@ func Start(o Options) (*Member, error) {
 		cfg:       o.Config,
 		logger:    o.Logger,
 		fatal:     o.Fatal,
+		fs:        o.FS,
+		health:    health{changed: make(chan struct{})},
 		peerTLS:   o.PeerTLS,
 		waits:     newWaitlist(),
 		applied:   new(applyWatch),
@@ -41,6 +43,9 @@ func Start(o Options) (*Member, error) {
 		ready:     make(chan struct{}),
 		removed:   make(chan struct{}),
 		stopping:  make(chan struct{}),
+	}
+	if m.fs == nil {
+		m.fs = vfs.OS()
 	}
 	m.peerClient = &http.Client{Transport: &http.Transport{
 		TLSClientConfig: o.PeerTLS, MaxIdleConnsPerHost: peerConns, IdleConnTimeout: peerConnIdle,
@@ -106,6 +111,7 @@ func (m *Member) start() error {
 	m.loops.Go(m.publish)
 	m.loops.Go(m.keepVersions)
 	m.loops.Go(m.keepLeases)
+	m.loops.Go(m.keepHealth)
 	m.loops.Go(m.keepQuota)
 	m.loops.Go(m.keepCompacted)
 	m.loops.Go(m.purge)

@@ -17,10 +17,12 @@ type Status struct {
 	StorageVersion                string
 	Downgrade                     membership.Downgrade
 	Alarms                        []*pb.AlarmMember
+	Unwell                        []error // why clients should ask another member
 }
 
 // Status returns the present state of this member.
 func (m *Member) Status() Status {
+	unwell, _ := m.Health()
 	m.stateMu.RLock()
 	defer m.stateMu.RUnlock()
 	return Status{
@@ -36,6 +38,7 @@ func (m *Member) Status() Status {
 		StorageVersion: m.storageVersionLocked(),
 		Downgrade:      m.state.Members.Downgrade(),
 		Alarms:         m.state.Alarms.List(pb.AlarmType_NONE),
+		Unwell:         unwell,
 	}
 }
 

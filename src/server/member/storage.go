@@ -12,7 +12,6 @@ import (
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/version"
-	"quoin.dev/pkg/vfs"
 
 	"quoin.dev/server/alarm"
 	"quoin.dev/server/apply"
@@ -30,7 +29,7 @@ import (
 func (m *Member) dbPath() string { return filepath.Join(m.cfg.SnapDir(), "db") }
 
 func (m *Member) walOptions() wal.Options {
-	return wal.Options{FS: vfs.OS(), Logger: m.logger}
+	return wal.Options{FS: m.fs, Logger: m.logger}
 }
 
 // openState opens the database and builds every view of it. A start and the installation of a snapshot share it, so

@@ -2,7 +2,6 @@ package raftnode
 
 import (
 	"fmt"
-	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -26,12 +25,12 @@ func (n *Node) runAppender() {
 		if work, ok = n.appends.takeAll(work); !ok {
 			return
 		}
-		n.writingSince.Store(time.Now().UnixNano())
+		n.writing.Begin()
 		if err := n.persist(work); err != nil {
 			n.cfg.Fatal(err)
 			return
 		}
-		n.writingSince.Store(0)
+		n.wrote(n.writing.End())
 		n.answer(work)
 	}
 }

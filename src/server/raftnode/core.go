@@ -22,7 +22,7 @@ func (n *Node) runCore() {
 			n.raw.Tick()
 			n.blocked = false
 			n.propose(nil) // raft may take what it refused before, and the owners of held proposals may be gone
-			n.yieldIfStalled(time.Now())
+			n.yieldIfUnfit(time.Now())
 		case <-n.inbox.wake:
 		}
 		n.handle(n.inbox.take())

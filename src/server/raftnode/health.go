@@ -35,11 +35,29 @@ func (n *Node) logIsLost(m *raftpb.Message) bool {
 	return true
 }
 
-// yieldIfStalled hands leadership over when the disk has not answered for an election timeout. Followers would see a
-// healthy leader, since heartbeats need no disk, while every request that is applied here waits (etcd#13527).
-func (n *Node) yieldIfStalled(now time.Time) {
-	since := n.writingSince.Load()
-	if since == 0 || n.leader.Load() != n.cfg.ID || now.Sub(time.Unix(0, since)) < n.electionTimeout() {
+// slowWrite is from when on a write of the log is worth a line.
+const slowWrite = time.Second
+
+// wrote looks at how long a write of the log took.
+func (n *Node) wrote(took time.Duration) {
+	if took >= slowWrite {
+		n.cfg.Logger.Warn("slow fdatasync", zap.Duration("took", took), zap.Duration("expected-duration", slowWrite))
+	}
+}
+
+// StalledFor is for how long the disk has kept the same write of the log waiting; 0 when it does not.
+func (n *Node) StalledFor(now time.Time) time.Duration { return n.writing.For(now) }
+
+// SetUnfit says whether this member should not lead, for a reason that raft does not see. It hands leadership over then, as
+// often as it gets it, for as long as there is another member to take it.
+func (n *Node) SetUnfit(unfit bool) { n.unfit.Store(unfit) }
+
+// yieldIfUnfit hands leadership over when this member should not lead, or when its disk has not answered for an election
+// timeout. Followers would see a healthy leader, since heartbeats need no disk, while every request that is applied here
+// waits (etcd#13527).
+func (n *Node) yieldIfUnfit(now time.Time) {
+	stalled := n.StalledFor(now)
+	if n.leader.Load() != n.cfg.ID || stalled < n.electionTimeout() && !n.unfit.Load() {
 		return
 	}
 	status := n.raw.Status()
@@ -55,8 +73,8 @@ func (n *Node) yieldIfStalled(now time.Time) {
 	if target == raft.None {
 		return
 	}
-	n.cfg.Logger.Warn("the disk has not answered for an election timeout, handing leadership over",
-		zap.Duration("stalled-for", now.Sub(time.Unix(0, since))), zap.String("to", fmt.Sprintf("%x", target)))
+	n.cfg.Logger.Warn("this member is not fit to lead, handing leadership over",
+		zap.Duration("disk-stalled-for", stalled), zap.String("to", fmt.Sprintf("%x", target)))
 	n.raw.TransferLeader(target)
 }
 

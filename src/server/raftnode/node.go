@@ -22,6 +22,8 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
+
+	"quoin.dev/pkg/stall"
 )
 
 // Limits of one node.
@@ -109,7 +111,8 @@ type Node struct {
 
 	leader, term, commit atomic.Uint64
 	lastState            *raftpb.HardState // of the appender alone
-	writingSince         atomic.Int64      // unix nanoseconds; 0 while the appender waits for work
+	writing              stall.Watch       // the appender, from what is queued to its sync
+	unfit                atomic.Bool       // this member should not lead
 	lost                 bool              // of the core alone: this member's log is not the one it has promised
 }
 

@@ -36,6 +36,9 @@ func (s *maintenanceServer) Status(context.Context, *pb.StatusRequest) (*pb.Stat
 	if st.Leader == 0 {
 		response.Errors = append(response.Errors, "etcdserver: no leader")
 	}
+	for _, reason := range st.Unwell {
+		response.Errors = append(response.Errors, reason.Error())
+	}
 	for _, a := range st.Alarms {
 		response.Errors = append(response.Errors, a.String())
 	}

@@ -8,7 +8,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
@@ -71,8 +70,6 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 	pb.RegisterClusterServer(s, &clusterServer{m: m})
 	pb.RegisterLeaseServer(s, &leaseServer{m: m})
 	pb.RegisterWatchServer(s, &watchServer{m: m, progress: m.WatchProgressInterval()})
-	h := health.NewServer()
-	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
-	healthpb.RegisterHealthServer(s, h)
+	healthpb.RegisterHealthServer(s, newHealth(m))
 	return s
 }

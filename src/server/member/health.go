@@ -1,0 +1,89 @@
+package member
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Why clients should ask another member.
+var (
+	// ErrDiskStalled: what is acknowledged here waits for the disk. It goes away when the disk has answered for a while.
+	ErrDiskStalled = errors.New("etcdserver: the disk of this member has not answered for an election timeout")
+)
+
+// health is why clients should ask another member; nothing if all is well.
+type health struct {
+	mu      sync.Mutex // guards what follows
+	reasons []error
+	changed chan struct{} // closed and replaced with every change
+}
+
+// set adds a reason or takes it away, and reports whether that is a change.
+func (h *health) set(reason error, there bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := slices.Index(h.reasons, reason)
+	if there == (i >= 0) {
+		return false
+	}
+	if there {
+		h.reasons = append(h.reasons, reason)
+	} else {
+		h.reasons = slices.Delete(h.reasons, i, i+1)
+	}
+	close(h.changed)
+	h.changed = make(chan struct{})
+	return true
+}
+
+func (h *health) get() (reasons []error, changed <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.reasons), h.changed
+}
+
+// Health returns why clients should ask another member, nothing if all is well; changed is closed when that changes. One that
+// has stopped says ErrStopped for good.
+func (m *Member) Health() (reasons []error, changed <-chan struct{}) { return m.health.get() }
+
+// keepHealth looks after the disks. A member whose disk is stuck says so, and takes it back when the disk has answered for an
+// election timeout: one that is slow all the time shall not be asked and left in turn.
+func (m *Member) keepHealth() {
+	defer m.unwell(ErrStopped, true)
+	ticker := time.NewTicker(m.cfg.Raft.HeartbeatInterval)
+	defer ticker.Stop()
+	timeout := m.cfg.Raft.ElectionTimeout
+	var stuck time.Time // when it was last
+	for {
+		select {
+		case <-m.stopping:
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		if max(m.node.StalledFor(now), m.committing.For(now)) >= timeout {
+			stuck = now
+		}
+		m.unwell(ErrDiskStalled, !stuck.IsZero() && now.Sub(stuck) < timeout)
+	}
+}
+
+// unwell adds or takes away a reason not to ask this member, which then does not lead either.
+func (m *Member) unwell(reason error, there bool) {
+	if !m.health.set(reason, there) {
+		return
+	}
+	reasons, _ := m.health.get()
+	m.node.SetUnfit(len(reasons) > 0)
+	switch {
+	case reason == ErrStopped:
+	case there:
+		m.logger.Warn("this member reports that it is not ready", zap.Error(reason))
+	default:
+		m.logger.Info("a reason not to be ready is gone", zap.String("reason", reason.Error()))
+	}
+}

@@ -1,0 +1,105 @@
+package member
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	"go.uber.org/zap"
+
+	"quoin.dev/pkg/vfs"
+)
+
+// onDisk starts a member alone whose write-ahead log is on fs, and returns where its reason to give up appears.
+func onDisk(t *testing.T, fs vfs.FS) (*Member, <-chan error) {
+	t.Helper()
+	fatal := make(chan error, 1)
+	m, err := Start(Options{Config: alone(t), Logger: zap.NewNop(), FS: fs, Fatal: func(err error) { fatal <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Stop)
+	NewWithT(t).Eventually(m.Ready(), "20s").Should(BeClosed())
+	return m, fatal
+}
+
+func (m *Member) reasons() []error {
+	reasons, _ := m.Health()
+	return reasons
+}
+
+// etcd#13527
+func TestStuckDiskIsReported(t *testing.T) {
+	w := NewWithT(t)
+	fault := vfs.NewFault(vfs.OS())
+	m, _ := onDisk(t, fault)
+	w.Expect(m.reasons()).To(BeEmpty())
+	_, changed := m.Health()
+	gate := make(chan struct{})
+	release := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(release)
+	fault.Add(vfs.Rule{Op: vfs.OpSync, Do: func() { <-gate }})
+	put := make(chan error, 1)
+	go func() { put <- m.do(t, putOf("k", 1)) }()
+	w.Eventually(changed, "10s").Should(BeClosed())
+	w.Expect(m.reasons()).To(Equal([]error{ErrDiskStalled}))
+	w.Expect(m.Status().Unwell).To(Equal([]error{ErrDiskStalled}))
+	w.Expect(put).NotTo(Receive())
+	release()
+	w.Eventually(put, "10s").Should(Receive(BeNil()))
+	w.Eventually(m.reasons, "10s").Should(BeEmpty())
+	m.Stop()
+	w.Expect(m.reasons()).To(Equal([]error{ErrStopped}))
+}
+
+// A failed write or sync ends the member: what it wrote may or may not be there, and a second try could say that all is well.
+func TestFailedDiskEndsTheMember(t *testing.T) {
+	for _, op := range []vfs.Op{vfs.OpSync, vfs.OpWrite} {
+		t.Run(string(op), func(t *testing.T) {
+			w := NewWithT(t)
+			fault := vfs.NewFault(vfs.OS())
+			m, fatal := onDisk(t, fault)
+			m.put(t, "before", "1")
+			broken := errors.New("broken")
+			fault.Add(vfs.Rule{Op: op, Err: broken})
+			put := make(chan error, 1)
+			go func() { put <- m.do(t, putOf("k", 1)) }()
+			w.Eventually(fatal, "10s").Should(Receive(MatchError(broken)))
+			fault.Heal() // too late
+			m.Stop()
+			w.Eventually(put, "10s").Should(Receive(MatchError(ErrStopped)), "nothing more is acknowledged")
+		})
+	}
+}
+
+// A leader that should not lead for a reason of its own hands over, and takes part in everything else.
+func TestUnfitLeaderHandsOver(t *testing.T) {
+	w := NewWithT(t)
+	c := newTrio(t, nil)
+	c.start(t, 0, 1, 2)
+	w.Eventually(c.leader, "10s").ShouldNot(Equal(-1))
+	first := c.leader()
+	c.members[first].unwell(errors.New("some reason"), true)
+	w.Eventually(c.leader, "10s").ShouldNot(Or(Equal(-1), Equal(first)))
+	c.members[first].put(t, "k", "v")
+}
+
+// The reasons come and go one by one.
+func TestReasonsOfHealth(t *testing.T) {
+	w := NewWithT(t)
+	h := health{changed: make(chan struct{})}
+	one, two := errors.New("one"), errors.New("two")
+	_, changed := h.get()
+	w.Expect(h.set(one, false)).To(BeFalse())
+	w.Expect(changed).NotTo(BeClosed())
+	w.Expect(h.set(one, true)).To(BeTrue())
+	w.Expect(changed).To(BeClosed())
+	w.Expect(h.set(one, true)).To(BeFalse())
+	w.Expect(h.set(two, true)).To(BeTrue())
+	w.Expect(h.set(one, false)).To(BeTrue())
+	reasons, changed := h.get()
+	w.Expect(reasons).To(Equal([]error{two}))
+	w.Consistently(changed, 10*time.Millisecond).ShouldNot(BeClosed())
+}
