@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -300,42 +299,6 @@ func TestGetStreamIsOpenedAgainBeforeItsFirstPart(t *testing.T) {
 	// Before the first part this error would have been a reason to open the stream again.
 	if _, err := s.Recv(); err != rpctypes.ErrNoLeader || m.ranges.Load() != 4 {
 		t.Errorf("ended with %v after %d attempts, want 4", err, m.ranges.Load())
-	}
-}
-
-func (m *member) Snapshot(_ *pb.SnapshotRequest, s grpc.ServerStreamingServer[pb.SnapshotResponse]) error {
-	if m.version == "" {
-		return nil
-	}
-	for _, blob := range []string{"abc", "", "defg"} {
-		if err := s.Send(&pb.SnapshotResponse{Blob: []byte(blob), Version: m.version}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func TestSnapshot(t *testing.T) {
-	c := open(t, client.Config{}, start(t, &member{version: "3.7.0"}, listen(t)))
-	resp, err := c.SnapshotWithVersion(within(t))
-	if err != nil || resp.Version != "3.7.0" {
-		t.Fatalf("%+v, %v", resp, err)
-	}
-	data, err := io.ReadAll(resp.Snapshot)
-	if err != nil || !bytes.Equal(data, []byte("abcdefg")) {
-		t.Errorf("read %q, %v", data, err)
-	}
-	r, err := c.Maintenance.Snapshot(within(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Close()
-	if _, err := io.ReadAll(r); err != nil && !client.IsConnCanceled(err) {
-		t.Errorf("after Close: %v", err)
-	}
-	empty := open(t, client.Config{}, start(t, &member{}, listen(t)))
-	if _, err := empty.SnapshotWithVersion(within(t)); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("an empty stream: %v", err)
 	}
 }
 

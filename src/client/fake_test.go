@@ -42,6 +42,7 @@ type member struct {
 	puts, ranges, txns, lists, authentications atomic.Int64
 
 	withoutHealth bool
+	blobs         []string // of a snapshot
 
 	watches  chan *dialog[pb.WatchRequest, pb.WatchResponse]
 	renewals chan *dialog[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse]

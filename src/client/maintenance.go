@@ -16,6 +16,7 @@ type (
 	AlarmResponse      = pb.AlarmResponse
 	DefragmentResponse = pb.DefragmentResponse
 	StatusResponse     = pb.StatusResponse
+	HashResponse       = pb.HashResponse
 	HashKVResponse     = pb.HashKVResponse
 	MoveLeaderResponse = pb.MoveLeaderResponse
 	DowngradeResponse  = pb.DowngradeResponse
@@ -36,16 +37,21 @@ type Maintenance interface {
 	AlarmList(ctx context.Context) (*AlarmResponse, error)
 	// AlarmDisarm takes back an alarm; with a zero AlarmMember, all of them. It returns those taken back.
 	AlarmDisarm(ctx context.Context, m *AlarmMember) (*AlarmResponse, error)
-	// Defragment gives back the disk space that the member does not use. It can take minutes.
+	// Defragment gives back the disk space that the member does not use. It can take minutes, and goes on at the member when
+	// ctx ends. A member of quoin serves meanwhile, one of etcd does not.
 	Defragment(ctx context.Context, endpoint string) (*DefragmentResponse, error)
 	// Status returns the state of a member. It needs no quorum.
 	Status(ctx context.Context, endpoint string) (*StatusResponse, error)
 	// HashKV returns a hash over the keys and their history up to the revision, 0 = the current one. Members that agree
 	// on the hash at one revision, with the same compact revision, hold the same data.
 	HashKV(ctx context.Context, endpoint string, rev int64) (*HashKVResponse, error)
+	// Hash returns a hash over the whole database of a member. It is for tests: members that hold the same data may differ
+	// in it, as soon as one of them has compacted more.
+	Hash(ctx context.Context, endpoint string) (*HashResponse, error)
 	// SnapshotWithVersion returns a copy of the database of a member, with the version of its format.
 	SnapshotWithVersion(ctx context.Context) (*SnapshotResponse, error)
-	// Snapshot returns a copy of the database of a member, followed by its SHA-256. The caller closes the reader.
+	// Snapshot returns a copy of the database of a member, followed by its SHA-256, which the reader verifies. The caller
+	// closes the reader.
 	Snapshot(ctx context.Context) (Snapshot, error)
 	// MoveLeader hands leadership to the member with this id. The client must be connected to the leader.
 	MoveLeader(ctx context.Context, transfereeID uint64) (*MoveLeaderResponse, error)
@@ -132,6 +138,10 @@ func (m *maintenance) Status(ctx context.Context, endpoint string) (*StatusRespo
 
 func (m *maintenance) HashKV(ctx context.Context, endpoint string, rev int64) (*HashKVResponse, error) {
 	return maintain(ctx, m, endpoint, pb.MaintenanceClient.HashKV, &pb.HashKVRequest{Revision: rev})
+}
+
+func (m *maintenance) Hash(ctx context.Context, endpoint string) (*HashResponse, error) {
+	return maintain(ctx, m, endpoint, pb.MaintenanceClient.Hash, &pb.HashRequest{})
 }
 
 func (m *maintenance) MoveLeader(ctx context.Context, transfereeID uint64) (*MoveLeaderResponse, error) {
