@@ -3,7 +3,6 @@ package member
 import (
 	"errors"
 	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +25,7 @@ type snapshotter struct {
 	last     atomic.Uint64 // index of the last one on disk
 	sending  atomic.Int32
 	lastSent atomic.Int64 // unix nanoseconds of the end of the last sending
+	reading  atomic.Int32 // by clients
 }
 
 // mayShortenLog reports whether no member is waiting for entries behind a snapshot.
@@ -167,7 +167,7 @@ func (m *Member) sendSnapshot(message *raftpb.Message) {
 			m.node.ReportSnapshot(message.GetTo(), false)
 			return
 		}
-		m.transport.SendSnapshot(message, db, db.size)
+		m.transport.SendSnapshot(message, db, db.Size())
 	})
 }
 
@@ -178,19 +178,7 @@ func (m *Member) openSnapshot(message *raftpb.Message) (*outgoing, error) {
 		return nil, err
 	}
 	message.Snapshot = p.raftSnapshot()
-	r, w := io.Pipe()
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		_, err := snapshot.WriteTo(w)
-		w.CloseWithError(err)
-	}()
-	return &outgoing{PipeReader: r, size: snapshot.Size(), close: func() error {
-		<-written
-		m.snapshots.lastSent.Store(time.Now().UnixNano())
-		m.snapshots.sending.Add(-1)
-		return snapshot.Close()
-	}}, nil
+	return &outgoing{Snapshot: snapshot, ended: &m.snapshots}, nil
 }
 
 // snapshotHere returns a place in the log and the database that goes exactly so far. A receiver could not use one that goes
@@ -219,13 +207,13 @@ func (m *Member) snapshotHere() (position, *backend.Snapshot, error) {
 
 // outgoing is the database on its way to another member.
 type outgoing struct {
-	*io.PipeReader
-	size  int64
-	close func() error
+	*backend.Snapshot
+	ended *snapshotter // keeps count
 }
 
 // Close ends the sending, however far it came, and gives the pages of the snapshot back.
 func (o *outgoing) Close() error {
-	_ = o.PipeReader.Close()
-	return o.close()
+	o.ended.lastSent.Store(time.Now().UnixNano())
+	o.ended.sending.Add(-1)
+	return o.Snapshot.Close()
 }

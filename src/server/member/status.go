@@ -5,6 +5,7 @@ import (
 
 	"quoin.dev/server/apply"
 	"quoin.dev/server/membership"
+	"quoin.dev/storage/backend"
 	"quoin.dev/storage/schema"
 )
 
@@ -65,13 +66,12 @@ func (m *Member) FillHeader(h *pb.ResponseHeader) {
 
 // Hash is the checksum of the whole database and the revision it was taken at.
 func (m *Member) Hash() (hash uint32, revision int64, err error) {
-	m.stateMu.RLock()
-	defer m.stateMu.RUnlock()
-	if m.closed {
-		return 0, 0, ErrStopped
-	}
-	revision = m.state.KV.Revision()
-	hash, err = m.backend.Hash(schema.IgnoredByHash)
+	err = m.onBackend(func(b *backend.Backend) (err error) {
+		if revision, err = m.Revision(); err == nil {
+			hash, err = b.Hash(schema.IgnoredByHash)
+		}
+		return err
+	})
 	return hash, revision, err
 }
 

@@ -95,7 +95,7 @@ func TestInstallLeavesTheWorkOfOthers(t *testing.T) {
 	w.Expect(m.get(t, "a")).To(Equal("1"))
 	n, err := io.Copy(io.Discard, out)
 	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(n).To(Equal(out.size))
+	w.Expect(n).To(Equal(out.Size()))
 	w.Expect(out.Close()).To(Succeed())
 	m.put(t, "a", "2")
 	m.Stop()

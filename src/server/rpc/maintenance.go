@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"time"
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/version"
@@ -13,7 +14,8 @@ import (
 // maintenanceServer serves etcdserverpb.Maintenance.
 type maintenanceServer struct {
 	pb.UnimplementedMaintenanceServer
-	m *member.Member
+	m     *member.Member
+	stall time.Duration // how long a reader of the database may pause
 }
 
 // Status answers from this member alone, so that it works without a quorum.

@@ -66,7 +66,7 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 	s.RegisterService(kvServiceDesc(), kv)
 	v3lockpb.RegisterLockServer(s, &lockServer{kv: kv})
 	v3electionpb.RegisterElectionServer(s, &electionServer{kv: kv})
-	pb.RegisterMaintenanceServer(s, &maintenanceServer{m: m})
+	pb.RegisterMaintenanceServer(s, &maintenanceServer{m: m, stall: snapshotStall})
 	pb.RegisterClusterServer(s, &clusterServer{m: m})
 	pb.RegisterLeaseServer(s, &leaseServer{m: m})
 	pb.RegisterWatchServer(s, &watchServer{m: m, progress: m.WatchProgressInterval()})

@@ -8,16 +8,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/bbolt"
 	"go.uber.org/zap"
 )
 
-// Defaults of Options; the first two and the map size are etcd's.
+// Defaults of Options; the first two are etcd's.
 const (
 	DefaultBatchInterval = 100 * time.Millisecond
 	DefaultBatchLimit    = 10_000
 	DefaultPendingBytes  = 64 << 20
-	DefaultMmapBytes     = 10 << 30
+	DefaultMmapBytes     = 256 << 30
 )
 
 // rowOverheadBytes is what a row in the table weighs besides its key and value.
@@ -33,9 +32,12 @@ type Options struct {
 	BatchLimit int
 	// PendingBytes bounds the memory of the table: Commit waits while more is pending. 0 = 64 MiB.
 	PendingBytes int64
-	// MmapBytes is the address space reserved for the file; growing beyond it needs a moment without readers,
-	// so it is generous. 0 = 10 GiB; where that much is not available less is taken.
+	// MmapBytes is the address space reserved for the file; growing beyond it needs a moment without readers, and writes
+	// wait for it, so it is generous. 0 = 256 GiB; where that much is not available less is taken.
 	MmapBytes uint64
+	// SnapshotSlackBytes is how much the file may grow on account of a Snapshot that is read slowly, before what is left of
+	// it is set aside. 0 = an eighth of the file, at least 64 MiB.
+	SnapshotSlackBytes int64
 	// FreelistArray selects bbolt's array freelist instead of the hash map.
 	FreelistArray bool
 	// ReadOnly is for tools: nothing is written, a shared lock is taken.
@@ -54,7 +56,7 @@ type Options struct {
 // goroutine; all others may be called from any.
 type Backend struct {
 	o  Options
-	db *bbolt.DB
+	db *database // changed under mu, by the flusher; the flusher reads it without
 
 	size, sizeInUse atomic.Int64
 	ahead           atomic.Int64 // of SizeAhead; written under mu
@@ -77,6 +79,8 @@ type Backend struct {
 	commits, flushedCommits uint64 // batches closed, batches in the file
 	laters                  []later
 	laterSeq, flushedLater  uint64
+
+	snapshots map[*Snapshot]struct{} // that hold pages of the file
 
 	cur    *readTx       // shared read transaction; nil while the map grows
 	reopen chan struct{} // closed when cur is there again
@@ -123,8 +127,8 @@ func Open(o Options) (*Backend, error) {
 	}
 	b := &Backend{
 		o: o, db: db, mapped: mapped,
-		active: newGeneration(),
-		kick:   make(chan struct{}, 1), urgent: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		active: newGeneration(), snapshots: map[*Snapshot]struct{}{},
+		kick: make(chan struct{}, 1), urgent: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	b.progress.L = &b.mu
 	if err := b.load(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -348,7 +349,7 @@ func TestSnapshotAndHash(t *testing.T) {
 	s, err := b.Snapshot()
 	check(t, err)
 	var buf bytes.Buffer
-	n, err := s.WriteTo(&buf)
+	n, err := io.Copy(&buf, s)
 	check(t, err)
 	if n != s.Size() || s.Applied().Index != 3 {
 		t.Fatalf("wrote %d of %d bytes at index %d", n, s.Size(), s.Applied().Index)

@@ -37,3 +37,12 @@ func tryLock(f *os.File, exclusive bool) error {
 	}
 	return err
 }
+
+// freeBytes is how much room a user who is not root finds on the disk of a directory.
+func freeBytes(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}

@@ -31,3 +31,14 @@ func tryLock(f *os.File, exclusive bool) error {
 	}
 	return err
 }
+
+// freeBytes is how much room this user finds on the disk of a directory.
+func freeBytes(dir string) (int64, error) {
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
+	return int64(min(free, math.MaxInt64)), err
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"sort"
 	"time"
 
@@ -115,6 +116,7 @@ func (b *Backend) seal() (j job, grow, ok bool) {
 	b.committed = mark{}
 	if b.size.Load()+b.growthBytes(j) > b.mapped {
 		grow = true
+		b.settleSnapshots(math.MaxInt64) // the map waits for all of them
 		b.cur.release()
 		b.cur = nil
 		b.reopen = make(chan struct{})
@@ -269,6 +271,7 @@ func (b *Backend) publish(j job, tx *readTx, grow bool) {
 	if n := len(j.laters); n > 0 {
 		b.flushedLater = j.laters[n-1].seq
 	}
+	b.settleSnapshots(b.size.Load())
 	b.mapped = max(b.mapped, mapSize(b.size.Load()+int64(b.db.Info().PageSize)))
 	if grow {
 		close(b.reopen)

@@ -33,10 +33,10 @@ func DefragmentFile(o Options, temp string) (before, after FileSize, err error) 
 			err = errors.Join(err, old.Close())
 		}
 	}()
-	if before, err = sizeOf(old); err != nil {
+	if before, err = sizeOf(old.DB); err != nil {
 		return before, after, err
 	}
-	if after, err = compactInto(o, old, temp); err == nil && !replacesOpenFile {
+	if after, err = compactInto(o, old.DB, temp); err == nil && !replacesOpenFile {
 		err = old.Close()
 		old = nil
 	}

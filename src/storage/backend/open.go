@@ -40,11 +40,17 @@ func (o Options) withFile() Options {
 	return o
 }
 
+// database is an open file.
+type database struct {
+	*bbolt.DB
+	file *os.File // bbolt's own; it stays open while a transaction is
+}
+
 // openFile opens the database and says how much of it is mapped at least.
 //
 // The file is locked and verified before bbolt looks at it: in an unverified file bbolt may panic on a goroutine of
 // its own, where nobody can recover.
-func openFile(o Options) (db *bbolt.DB, mapped int64, err error) {
+func openFile(o Options) (db *database, mapped int64, err error) {
 	if o.ReadOnly {
 		if _, err := os.Stat(o.Path); err != nil {
 			return nil, 0, openError(o.Path, err)
@@ -76,7 +82,7 @@ func openFile(o Options) (db *bbolt.DB, mapped int64, err error) {
 	return db, mapSize(max(int64(size), info.Size())), nil
 }
 
-func tryOpen(o Options, mmapBytes int) (db *bbolt.DB, err error) {
+func tryOpen(o Options, mmapBytes int) (db *database, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", ErrCorrupt, p)
@@ -86,7 +92,8 @@ func tryOpen(o Options, mmapBytes int) (db *bbolt.DB, err error) {
 	if o.FreelistArray {
 		freelist = bbolt.FreelistArrayType
 	}
-	return bbolt.Open(o.Path, fileMode, &bbolt.Options{
+	db = new(database)
+	db.DB, err = bbolt.Open(o.Path, fileMode, &bbolt.Options{
 		Timeout:         o.LockWait,
 		NoFreelistSync:  true,
 		FreelistType:    freelist,
@@ -101,9 +108,14 @@ func tryOpen(o Options, mmapBytes int) (db *bbolt.DB, err error) {
 				_ = f.Close()
 				return nil, err
 			}
+			db.file = f
 			return f, nil
 		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
 }
 
 // lockAndVerify waits until no other process has the file open, and looks at its pages before bbolt does.

@@ -3,6 +3,7 @@ package backend
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"sort"
 	"sync/atomic"
 
@@ -13,6 +14,7 @@ import (
 // every flush, so that bbolt can reuse old pages) and its last view is closed.
 type readTx struct {
 	tx      *bbolt.Tx
+	file    *os.File                   // that it reads
 	buckets [bucketCount]*bbolt.Bucket // nil where the file has no such bucket yet
 	refs    atomic.Int64
 	lookup  lookup // of the Key bucket
@@ -21,12 +23,12 @@ type readTx struct {
 
 // newReadTx opens a transaction with one reference, the caller's. Buckets are looked up now: later, concurrent use of
 // the transaction only reads.
-func newReadTx(db *bbolt.DB) (*readTx, error) {
+func newReadTx(db *database) (*readTx, error) {
 	tx, err := db.Begin(false)
 	if err != nil {
 		return nil, err
 	}
-	t := &readTx{tx: tx}
+	t := &readTx{tx: tx, file: db.file}
 	for i, name := range bucketNames {
 		t.buckets[i] = tx.Bucket(name)
 	}
@@ -57,17 +59,28 @@ type View struct {
 
 // View opens a view. It waits only while the file's map grows.
 func (b *Backend) View() *View {
+	v, err := b.openView()
+	if err != nil {
+		panic(fmt.Sprintf("backend %s: a view was opened after Close or on a map that is lost (%v): stop the readers first", b.o.Path, err))
+	}
+	return v
+}
+
+// openView is View for who does not know whether the backend is still open.
+func (b *Backend) openView() (*View, error) {
 	for {
 		b.mu.RLock()
 		if b.cur != nil {
 			break
 		}
-		if b.closed || b.err != nil {
-			b.mu.RUnlock()
-			panic(fmt.Sprintf("backend %s: a view was opened after Close or on a map that is lost (%v): stop the readers first", b.o.Path, b.err))
+		err, wait := b.err, b.reopen
+		if err == nil && b.closed {
+			err = ErrClosed
 		}
-		wait := b.reopen
 		b.mu.RUnlock()
+		if err != nil {
+			return nil, err
+		}
 		<-wait
 	}
 	defer b.mu.RUnlock()
@@ -78,7 +91,22 @@ func (b *Backend) View() *View {
 	if b.flushing != nil {
 		v.flushing = *b.flushing
 	}
-	return v
+	return v, nil
+}
+
+// flushed is a view of the file alone, behind a flush of all that was committed.
+func (b *Backend) flushed() (*View, error) {
+	if !b.o.ReadOnly {
+		if err := b.Flush(); err != nil {
+			return nil, err
+		}
+	}
+	v, err := b.openView()
+	if err != nil {
+		return nil, err
+	}
+	v.active, v.flushing = genView{}, genView{}
+	return v, nil
 }
 
 // Close gives the view back. It is safe to call twice.

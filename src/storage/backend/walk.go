@@ -10,12 +10,12 @@ import (
 // then with each of its rows. It passes an error of fn on. Bytes are valid during the call. It sees one state of the file,
 // and holds old pages of it as long as it takes.
 func (b *Backend) Walk(fn func(bucket, key, value []byte) error) error {
-	tx, err := b.flushedTx()
+	view, err := b.flushed()
 	if err != nil {
 		return err
 	}
-	defer tx.release()
-	return tx.tx.ForEach(func(name []byte, in *bbolt.Bucket) error {
+	defer view.Close()
+	return view.tx.tx.ForEach(func(name []byte, in *bbolt.Bucket) error {
 		if err := fn(name, nil, nil); err != nil {
 			return err
 		}

@@ -13,8 +13,13 @@ import (
 // Reader is the part of a backend.View that reading rows needs. Rows it returns may be gone when it is closed;
 // everything this package returns is a copy.
 type Reader interface {
-	Get(bucket backend.Bucket, key []byte) []byte
+	Getter
 	Scan(bucket backend.Bucket, from, to []byte, fn func(key, value []byte) error) error
+}
+
+// Getter reads single rows of the small buckets.
+type Getter interface {
+	Get(bucket backend.Bucket, key []byte) []byte
 }
 
 // Writer is the part of a backend.Backend that writing rows needs. It owns the bytes it is given.
@@ -39,7 +44,7 @@ const (
 var ErrNewerVersion = errors.New("the store was written by a newer version")
 
 // StorageVersion is the version row, for example "3.7.0"; "" in a file that a version before 3.6 wrote.
-func StorageVersion(r Reader) string { return string(r.Get(backend.Meta, keyStorageVersion)) }
+func StorageVersion(r Getter) string { return string(r.Get(backend.Meta, keyStorageVersion)) }
 
 // PutStorageVersion sets the version row; "" removes it, which is the format of 3.5.
 func PutStorageVersion(w Writer, version string) {
