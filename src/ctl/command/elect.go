@@ -35,6 +35,9 @@ func (a *app) electCommand() *cobra.Command {
 				if listen {
 					return observe(ctx, e, out)
 				}
+				if err := a.canShowKeys(); err != nil {
+					return err
+				}
 				return lead(ctx, s, e, args[1], out)
 			})
 		},

@@ -44,11 +44,17 @@ func (a *app) lockCommand() *cobra.Command {
 
 func (a *app) lock(ctx context.Context, s *concurrency.Session, out printer.Printer, name string, command []string) error {
 	m := concurrency.NewMutex(s, name)
+	if len(command) > 0 {
+		if err := m.Lock(ctx); err != nil {
+			return failed(err)
+		}
+		return a.runWithLock(command, m)
+	}
+	if err := a.canShowKeys(); err != nil {
+		return err
+	}
 	if err := m.Lock(ctx); err != nil {
 		return failed(err)
-	}
-	if len(command) > 0 {
-		return a.runWithLock(command, m)
 	}
 	resp, err := s.Client().Get(ctx, m.Key())
 	if err != nil {
@@ -66,6 +72,14 @@ func (a *app) lock(ctx context.Context, s *concurrency.Session, out printer.Prin
 	case <-s.Done():
 		return exit(failure, errors.New("session expired"))
 	}
+}
+
+// canShowKeys lets a command that shows what it holds fail before it holds it.
+func (a *app) canShowKeys() error {
+	if a.flags.writeOut == "table" {
+		return printed(&printer.UnsupportedError{Format: a.flags.writeOut})
+	}
+	return nil
 }
 
 // runWithLock passes the exit code of the command on; -1 of one that a signal ended becomes 255. An interrupt is for the

@@ -82,6 +82,23 @@ func TestInterruptedWhileWaiting(t *testing.T) {
 	}
 }
 
+// What can not be shown is not taken: etcdctl leaves the lock to a lease that runs out.
+func TestLockAndElectRefuseATable(t *testing.T) {
+	s := startServer(t)
+	s.txn = first()
+	for _, line := range []string{"lock l -w table", "elect l me -w table"} {
+		r := s.run("", strings.Fields(line)...)
+		if r.code != 4 || r.stdout != "" || r.stderr != "Error: table not supported as output format\n" {
+			t.Errorf("%s: %+v", line, r)
+		}
+		for _, m := range s.asked() {
+			if _, ok := m.(*pb.TxnRequest); ok {
+				t.Errorf("%s: a place in the line was taken", line)
+			}
+		}
+	}
+}
+
 // The sentences and codes are those of etcdctl 3.7.3.
 func TestErrorsOfLockAndElect(t *testing.T) {
 	s := startServer(t)
