@@ -24,7 +24,8 @@ func (a *app) lockCommand() *cobra.Command {
 			"With a command, the lock is held while the command runs, with ETCD_LOCK_KEY and ETCD_LOCK_REV in its\n" +
 			"environment, and the exit code is that of the command. Flags of the command come after --.\n\n" +
 			"If this program dies, the lock is free again after --ttl. A command that writes elsewhere should send\n" +
-			"ETCD_LOCK_REV along, which grows with each holder, so that one who lost the lock can be told.",
+			"ETCD_LOCK_REV along, which grows with each holder, so that one who lost the lock can be told. If the lock\n" +
+			"is lost while the command runs, a line on stderr says so.",
 		Example: examples(a.Name,
 			"lock backup",
 			"lock backup -- ./backup.sh --full",
@@ -48,7 +49,7 @@ func (a *app) lock(ctx context.Context, s *concurrency.Session, out printer.Prin
 		if err := m.Lock(ctx); err != nil {
 			return failed(err)
 		}
-		return a.runWithLock(command, m)
+		return a.runWithLock(command, s, m)
 	}
 	if err := a.canShowKeys(); err != nil {
 		return err
@@ -84,14 +85,23 @@ func (a *app) canShowKeys() error {
 
 // runWithLock passes the exit code of the command on; -1 of one that a signal ended becomes 255. An interrupt is for the
 // command, which gets it from the terminal too: the lock is held until it has ended.
-func (a *app) runWithLock(command []string, m *concurrency.Mutex) error {
+//
+// A lock that is lost meanwhile does not end the command either, which may be in the middle of something; it is told.
+func (a *app) runWithLock(command []string, s *concurrency.Session, m *concurrency.Mutex) error {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = slices.Concat(a.Env, []string{
 		"ETCD_LOCK_KEY=" + m.Key(),
 		fmt.Sprintf("ETCD_LOCK_REV=%d", m.Header().GetRevision()),
 	})
 	cmd.Stdout, cmd.Stderr = a.Stdout, a.Stderr
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		ended := make(chan struct{})
+		told := a.tellLoss(s, m.Key(), ended)
+		err = cmd.Wait()
+		close(ended)
+		<-told
+	}
 	var ended *exec.ExitError
 	switch {
 	case err == nil:
@@ -101,6 +111,20 @@ func (a *app) runWithLock(command []string, m *concurrency.Mutex) error {
 	default:
 		return exit(failure, err)
 	}
+}
+
+// tellLoss tells when the session is lost before ended is closed; it is over when the channel it returns is closed.
+func (a *app) tellLoss(s *concurrency.Session, key string, ended <-chan struct{}) <-chan struct{} {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		select {
+		case <-s.Done():
+			fmt.Fprintf(a.Stderr, "the lock %s is lost, since its lease was not renewed in time; the command goes on without it\n", key)
+		case <-ended:
+		}
+	}()
+	return over
 }
 
 // inSession gives what a command holds a session of its own. The context of the command ends by an interrupt; what it
