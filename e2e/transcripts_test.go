@@ -30,17 +30,11 @@ var _ = Describe("the command line", func() {
 		}
 	}
 
-	It("answers as recorded: keys, then transactions", func() {
-		replay(func(string) {}, transcript.KV, transcript.Txn)
+	It("answers as recorded: keys, transactions, watches, leases, locks and elections", func() {
+		replay(func(string) {}, transcript.KV, transcript.Txn, transcript.Watch, transcript.Lease, transcript.LockElect)
 	})
 	It("answers as recorded: endpoints, members and everything around", func() {
 		replay(func(string) {}, transcript.Misc)
-	})
-	It("answers as recorded: leases", func() {
-		replay(func(string) {}, transcript.Lease)
-	})
-	It("answers as recorded: watches, locks and elections", func() {
-		replay(func(string) {}, transcript.Watch, transcript.LockElect)
 	})
 	It("answers as recorded on a directory that etcd wrote", func() {
 		replay(func(dir string) { unpack("testdata/single37.tar.gz", dir) }, transcript.KVExtra)

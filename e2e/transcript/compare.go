@@ -2,6 +2,8 @@ package transcript
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +20,7 @@ func (r Record) compare(want, got outcome) []string {
 	if want.exit != got.exit {
 		found = append(found, fmt.Sprintf("exit code: want %d, got %d", want.exit, got.exit))
 	}
+	got.stdout = elapse(want.stdout, got.stdout)
 	switch {
 	case r.HelpTextRemoved:
 		found = append(found, compareUsage("stdout", want.stdout, got.stdout)...)
@@ -34,6 +37,28 @@ func (r Record) compare(want, got outcome) []string {
 		found = append(found, fmt.Sprintf("stderr: want %q, got %q", w, g))
 	}
 	return found
+}
+
+// timeLeft matches what is left of a lease, in each format.
+var timeLeft = regexp.MustCompile(`remaining\(\d+s\)|"ttl":\d+,"granted|"TTL" : \d+\n"Granted`)
+
+// slack is how many seconds a replay may be slower or faster than the capture.
+const slack = 60
+
+// elapse puts the captured rest of a lease in the place of the answered one if both are about the same.
+func elapse(want, got string) string {
+	digits := regexp.MustCompile(`\d+`)
+	rest := func(text string) (seconds int, found string) {
+		found = timeLeft.FindString(text)
+		seconds, _ = strconv.Atoi(digits.FindString(found)) // 0 without one
+		return seconds, found
+	}
+	wanted, before := rest(want)
+	left, after := rest(got)
+	if before == "" || after == "" || left < max(1, wanted-slack) || left > wanted+slack {
+		return got
+	}
+	return strings.Replace(got, after, before, 1)
 }
 
 // said is stderr without what depends on timing: the log lines in JSON, and all that gRPC logs in debug mode.

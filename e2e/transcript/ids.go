@@ -2,6 +2,7 @@ package transcript
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -65,6 +66,7 @@ func (from ids) translate(text string, to ids) string {
 		from.endpoint, to.endpoint,
 	}
 	for i := range min(len(from.leases), len(to.leases)) {
+		pairs = append(pairs, places(from.leases[i], to.leases[i])...)
 		pairs = append(pairs, decimal(from.leases[i]), decimal(to.leases[i]))
 		padded := func(n uint64) string { return fmt.Sprintf("%016x", n) }
 		pairs = append(pairs, padded(from.leases[i]), padded(to.leases[i]))
@@ -72,25 +74,41 @@ func (from ids) translate(text string, to ids) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
+// lines are the names of the locks and elections in the records.
+var lines = []string{"lk", "el"}
+
+// places pairs the keys of two leases in a line, as text and as JSON has them.
+func places(from, to uint64) (pairs []string) {
+	for _, name := range lines {
+		place := func(lease uint64) string { return fmt.Sprintf("%s/%x", name, lease) }
+		in64 := func(lease uint64) string { return base64.StdEncoding.EncodeToString([]byte(place(lease))) }
+		pairs = append(pairs, place(from), place(to), in64(from), in64(to))
+	}
+	return pairs
+}
+
 // granted matches the id in the answer to `lease grant`: in hexadecimal, as JSON or as a field.
 var granted = regexp.MustCompile(`^lease ([0-9a-f]{16}) granted|"ID":(\d+)|"ID" : (\d+)`)
 
-// grant adds the lease of an answer to `lease grant`, if it tells the id.
-func (known *ids) grant(stdout string) {
+// grant adds the lease of an answer to `lease grant`, and reports whether it tells the id.
+func (known *ids) grant(stdout string) bool {
 	m := granted.FindStringSubmatch(stdout)
 	if m == nil {
-		return
+		return false
 	}
 	text, base := m[2]+m[3], 10
 	if m[1] != "" {
 		text, base = m[1], 16
 	}
-	if id, err := strconv.ParseUint(text, base, 64); err == nil {
-		known.leases = append(known.leases, id)
+	id, err := strconv.ParseUint(text, base, 64)
+	if err != nil {
+		return false
 	}
+	known.leases = append(known.leases, id)
+	return true
 }
 
-// translateMessage does the same in an encoded response, whose first field is the header, or which is a header alone.
+// translateMessage does the same in encoded responses, of which the first field is the header, or in a header alone.
 func (from ids) translateMessage(message string, to ids) (string, error) {
 	b := []byte(message)
 	number, kind, tag := protowire.ConsumeTag(b)
@@ -100,16 +118,26 @@ func (from ids) translateMessage(message string, to ids) (string, error) {
 	if tag < 0 || number != 1 {
 		return "", fmt.Errorf("the captured message does not begin with a header")
 	}
-	raw, size := protowire.ConsumeBytes(b[tag:])
-	if size < 0 {
-		return "", fmt.Errorf("the header of the captured message is cut off")
+	var out []byte
+	for len(b) > 0 {
+		number, kind, tag := protowire.ConsumeTag(b)
+		size := protowire.ConsumeFieldValue(number, kind, b[max(tag, 0):])
+		if tag < 0 || size < 0 {
+			return "", fmt.Errorf("the captured message is cut off")
+		}
+		field := b[:tag+size]
+		if b = b[len(field):]; number != 1 {
+			out = append(out, field...)
+			continue
+		}
+		raw, _ := protowire.ConsumeBytes(field[tag:])
+		header, err := translateHeader(raw, to)
+		if err != nil {
+			return "", err
+		}
+		out = protowire.AppendString(append(out, field[:tag]...), header)
 	}
-	header, err := translateHeader(raw, to)
-	if err != nil {
-		return "", err
-	}
-	out := protowire.AppendString(append([]byte(nil), b[:tag]...), header)
-	return string(append(out, b[tag+size:]...)), nil
+	return string(out), nil
 }
 
 func translateHeader(raw []byte, to ids) (string, error) {

@@ -2,7 +2,8 @@ package transcript
 
 import "strings"
 
-// Files are the transcripts, in the order in which they were captured. KV and Txn share one server.
+// Files are the transcripts, in the order in which they were captured. KV, Txn, Watch, Lease and LockElect share one
+// server.
 const (
 	KV        = "kv"
 	Txn       = "txn"
@@ -21,6 +22,8 @@ type plan struct {
 	fillers int
 	// leases are granted with these ids before the first record.
 	leases []int64
+	// scripts maps the index of a record to what others did around it.
+	scripts map[int]script
 	// omitted maps the index of a record to the reason why it is not replayed.
 	omitted map[int]string
 }
@@ -28,11 +31,6 @@ type plan struct {
 const (
 	panics = "etcdctl ends with a Go panic here; quoinctl answers"
 	later  = "the command comes with a later issue"
-
-	endless  = "it ends by an interrupt, which the replay does not send"
-	others   = "it takes what others did meanwhile, which was not recorded"
-	unnamed  = "it holds ids of leases that no captured output tells the grant of"
-	expiring = "the answer depends on whether a short lease is over already"
 )
 
 var plans = map[string]plan{
@@ -55,36 +53,20 @@ var plans = map[string]plan{
 		},
 	},
 	Lease: {
-		fillers: 92,
-		omitted: map[int]string{
-			24: unnamed, 25: unnamed, 26: unnamed, 59: unnamed,
-			34: endless,
-			46: "the sentence holds an address in the memory of etcdctl",
-			63: expiring, 64: expiring, 65: expiring,
-		},
+		after:   Watch,
+		scripts: leaseScripts,
 	},
 	Watch: {
-		omitted: map[int]string{
-			0: endless, 1: endless, 2: endless, 4: endless, 5: endless, 6: endless, 7: endless, 8: endless, 9: endless,
-			10: endless, 11: endless, 12: endless, 13: endless, 14: endless, 15: endless, 19: endless, 20: endless, 22: endless,
-			3:  others,
-			25: others, 26: others,
-		},
+		after:   Txn,
+		scripts: watchScripts,
 	},
 	LockElect: {
-		omitted: map[int]string{
-			0: endless, 1: endless, 2: endless, 3: endless, 5: endless, 10: endless, 11: endless, 12: endless, 13: endless,
-			15: endless, 16: endless, 17: endless, 18: endless, 20: endless,
-			19: others,
-		},
+		after:   Lease,
+		scripts: lockScripts,
 	},
 	KVExtra: {
-		after: "golden directory single37",
-		omitted: map[int]string{
-			1:  "etcd 3.7 leaves the lease out of an answer with keys only; quoin keeps it (etcd#22209)",
-			10: endless,
-			18: "what is left of the lease depends on how long ago it was granted",
-		},
+		after:   "golden directory single37",
+		scripts: directoryScripts,
 	},
 }
 

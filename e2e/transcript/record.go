@@ -28,6 +28,10 @@ type Record struct {
 	// StdoutLen is set when the capture holds only the first line of an output of that many bytes.
 	StdoutLen int    `json:"stdout_len"`
 	Note      string `json:"note"`
+
+	// Signal ended the program, which would not have ended by itself; TimedOut tells the same of one that was killed.
+	Signal   string `json:"signal"`
+	TimedOut bool   `json:"timed_out"`
 }
 
 //go:embed testdata/*.json
@@ -75,14 +79,18 @@ func (r Record) endpoint() string {
 	return ""
 }
 
-// isProtobuf reports whether stdout is an encoded response.
+// isProtobuf reports whether stdout is an encoded response, or several.
 func (r Record) isProtobuf() bool {
-	for i, arg := range r.Argv {
-		if arg == "protobuf" && r.Argv[i-1] == "-w" {
-			return r.Exit == 0
-		}
-	}
-	return false
+	i := slices.Index(r.Argv, "protobuf")
+	return i > 0 && r.Argv[i-1] == "-w" && r.StdoutHex != ""
+}
+
+// endless reports whether the program had to be ended.
+func (r Record) endless() bool { return r.Signal != "" || r.TimedOut }
+
+// follows reports whether the program watches for as long as it runs.
+func (r Record) follows(sc script) bool {
+	return slices.Contains(r.Argv, "watch") && (r.endless() || len(sc.during) > 0)
 }
 
 // debugs reports whether the program was asked to write its settings and what gRPC does to stderr.

@@ -2,25 +2,13 @@ package transcript
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
-	pb "quoin.dev/api/etcdserverpb"
 )
 
 // EndpointVariable names the server to replay against, host:port.
 const EndpointVariable = "QUOIN_TEST_ENDPOINT"
-
-// runTimeout bounds one run; the longest captured ones wait 5 s for a server that is not there.
-const runTimeout = 30 * time.Second
 
 // Difference is a record that the program answered differently.
 type Difference struct {
@@ -45,16 +33,18 @@ func Replay(ctx context.Context, file, program, endpoint string) ([]Difference, 
 	if err != nil {
 		return nil, fmt.Errorf("replay %s: %w", file, err)
 	}
-	to, err := prepare(ctx, plans[file], endpoint)
+	p := plans[file]
+	s, err := newStage(ctx, program, endpoint, p, from)
 	if err != nil {
 		return nil, fmt.Errorf("replay %s: %w", file, err)
 	}
+	defer s.close()
 	var all []Difference
 	for i, r := range records {
-		if _, omitted := plans[file].omitted[i]; omitted {
+		if _, omitted := p.omitted[i]; omitted {
 			continue
 		}
-		found, err := r.replay(ctx, program, &from, &to)
+		found, err := s.replay(ctx, r, p.scripts[i], i)
 		if err != nil {
 			return nil, fmt.Errorf("replay %s[%d]: %w", file, i, err)
 		}
@@ -65,81 +55,41 @@ func Replay(ctx context.Context, file, program, endpoint string) ([]Difference, 
 	return all, nil
 }
 
-// prepare brings the server to the state that the first record was captured in, and returns its ids.
-func prepare(ctx context.Context, p plan, endpoint string) (ids, error) {
-	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return ids{}, fmt.Errorf("connect to %s: %w", endpoint, err)
+// replay runs one record and learns the lease that it grants.
+func (s *stage) replay(ctx context.Context, r Record, sc script, index int) ([]string, error) {
+	if sc.instead != nil {
+		sc.instead(&r)
 	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
-	defer cancel()
-	for _, id := range p.leases {
-		req := &pb.LeaseGrantRequest{ID: id, TTL: 3600}
-		if _, err := pb.NewLeaseClient(conn).LeaseGrant(ctx, req); err != nil {
-			return ids{}, fmt.Errorf("grant lease %x: %w", id, err)
-		}
-	}
-	for i := range p.fillers {
-		req := &pb.PutRequest{Key: fmt.Appendf(nil, "filler/%d", i)}
-		if _, err := pb.NewKVClient(conn).Put(ctx, req); err != nil {
-			return ids{}, fmt.Errorf("put a key beforehand: %w", err)
-		}
-	}
-	return serverIDs(ctx, pb.NewClusterClient(conn), endpoint)
-}
-
-// replay learns the leases that the record grants.
-func (r Record) replay(ctx context.Context, program string, from, to *ids) ([]string, error) {
 	stdout, err := r.stdout()
 	if err != nil {
 		return nil, fmt.Errorf("decode the captured output: %w", err)
 	}
-	got, err := r.run(ctx, program, *from, *to)
+	got, err := s.play(ctx, r, sc, index)
 	if err != nil {
 		return nil, err
 	}
 	if slices.Contains(r.Argv, "grant") {
-		from.grant(stdout)
-		to.grant(got.stdout)
+		s.from.grant(stdout)
+		if s.to.grant(got.stdout) {
+			s.grants[index] = int64(s.to.leases[len(s.to.leases)-1])
+		}
 	}
-	want := outcome{exit: r.Exit, stderr: from.translate(r.Stderr, *to)}
+	want := outcome{exit: r.Exit, stderr: s.from.translate(r.Stderr, s.to)}
 	if r.isProtobuf() {
-		want.stdout, err = from.translateMessage(stdout, *to)
+		want.stdout, err = s.from.translateMessage(stdout, s.to)
 	} else {
-		want.stdout = from.translate(stdout, *to)
+		want.stdout = s.from.translate(stdout, s.to)
 	}
 	if err != nil {
 		return nil, err
 	}
+	if sc.unordered {
+		want.stdout, got.stdout = sorted(want.stdout), sorted(got.stdout)
+	}
 	return r.compare(want, got), nil
 }
 
-// run gives the program the captured arguments, stdin and variables, and of the variables of this process only those
-// without which no program runs.
-func (r Record) run(ctx context.Context, program string, from, to ids) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
-	defer cancel()
-	var args []string
-	for _, arg := range r.Argv[1:] {
-		args = append(args, from.translate(arg, to))
-	}
-	var stdout, stderr strings.Builder
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Args[0] = r.Argv[0]
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
-	for name, value := range r.Env {
-		cmd.Env = append(cmd.Env, name+"="+from.translate(value, to))
-	}
-	cmd.Stdin = strings.NewReader(r.stdin())
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var ended *exec.ExitError
-	if err != nil && !errors.As(err, &ended) {
-		return outcome{}, fmt.Errorf("run %s: %w", program, err)
-	}
-	if ctx.Err() != nil {
-		return outcome{}, fmt.Errorf("%q did not end within %s", r.Argv, runTimeout)
-	}
-	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}, nil
+// sorted puts the lines of a text in order.
+func sorted(text string) string {
+	return strings.Join(slices.Sorted(strings.Lines(text)), "")
 }

@@ -68,9 +68,47 @@ func TestIDsAreTranslated(t *testing.T) {
 	if got, err := from.translateMessage(message, to); err != nil || got != want {
 		t.Errorf("got %q, error %v, want %q", got, err, want)
 	}
-	for _, bad := range []string{"", "\x12\x01x", "\x0a\x08\x08"} {
+	// Watches write one response behind the other.
+	if got, err := from.translateMessage(message+message, to); err != nil || got != want+want {
+		t.Errorf("got %q, error %v, want %q twice", got, err, want)
+	}
+	for _, bad := range []string{"", "\x12\x01x", "\x0a\x08\x08", message + "\x12\x05x"} {
 		if _, err := from.translateMessage(bad, to); err == nil {
 			t.Errorf("%q was taken for a message with a header", bad)
+		}
+	}
+}
+
+func TestLeasesAreTranslated(t *testing.T) {
+	var from, to ids
+	for known, answer := range map[*ids]string{&from: "lease 6dfaa2040b880cbd granted", &to: "lease 00000000000000ff granted"} {
+		if !known.grant(answer) || known.grant("OK") {
+			t.Fatalf("%q was not understood: %v", answer, known.leases)
+		}
+	}
+	got := from.translate("6dfaa2040b880cbd 7924824632568843453 lk/6dfaa2040b880cbd ZWwvNmRmYWEyMDQwYjg4MGNiZA==", to)
+	if want := "00000000000000ff 255 lk/ff ZWwvZmY="; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Every script is of a record that is replayed, and an endless record has something to wait for.
+func TestScriptsAreOfRecords(t *testing.T) {
+	for _, file := range files {
+		records, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range plans[file].scripts {
+			if _, omitted := Omitted(file)[i]; omitted || i >= len(records) {
+				t.Errorf("%s[%d] has a script and is not replayed", file, i)
+			}
+		}
+		for i, r := range records {
+			sc := plans[file].scripts[i]
+			if r.endless() && r.Stdout+r.StdoutHex == "" && !r.follows(sc) && len(sc.during) == 0 {
+				t.Errorf("%s[%d] is ended before it has begun", file, i)
+			}
 		}
 	}
 }
@@ -84,13 +122,22 @@ func TestCompare(t *testing.T) {
 		want, got outcome
 		differ    string
 	}{
-		"equal":          {want: ok, got: ok},
-		"exit code":      {want: ok, got: outcome{exit: 1, stdout: "OK\n"}, differ: "exit code"},
-		"stdout":         {want: ok, got: outcome{stdout: "OK"}, differ: "stdout"},
-		"stderr":         {want: outcome{stderr: "Error: a\n"}, got: outcome{stderr: "Error: b\n"}, differ: "stderr"},
-		"log lines":      {want: outcome{stderr: log + "Error: a\n"}, got: outcome{stderr: "Error: a\n"}},
-		"first line":     {record: Record{StdoutLen: 99}, want: ok, got: outcome{stdout: "OK\nmore\n"}},
-		"not first line": {record: Record{StdoutLen: 99}, want: ok, got: outcome{stdout: "more\n"}, differ: "stdout"},
+		"equal":           {want: ok, got: ok},
+		"exit code":       {want: ok, got: outcome{exit: 1, stdout: "OK\n"}, differ: "exit code"},
+		"stdout":          {want: ok, got: outcome{stdout: "OK"}, differ: "stdout"},
+		"stderr":          {want: outcome{stderr: "Error: a\n"}, got: outcome{stderr: "Error: b\n"}, differ: "stderr"},
+		"log lines":       {want: outcome{stderr: log + "Error: a\n"}, got: outcome{stderr: "Error: a\n"}},
+		"time of a lease": {want: outcome{stdout: "remaining(599s)"}, got: outcome{stdout: "remaining(570s)"}},
+		"time of a lease, JSON": {
+			want: outcome{stdout: `{"ttl":7195,"granted-ttl":7200}`}, got: outcome{stdout: `{"ttl":7199,"granted-ttl":7200}`},
+		},
+		"granted time of a lease": {
+			want: outcome{stdout: `{"ttl":5,"granted-ttl":10}`}, got: outcome{stdout: `{"ttl":5,"granted-ttl":11}`}, differ: "stdout",
+		},
+		"lease that is over": {want: outcome{stdout: "remaining(9s)"}, got: outcome{stdout: "remaining(0s)"}, differ: "stdout"},
+		"renewed lease":      {want: outcome{stdout: "remaining(9s)"}, got: outcome{stdout: "remaining(99s)"}, differ: "stdout"},
+		"first line":         {record: Record{StdoutLen: 99}, want: ok, got: outcome{stdout: "OK\nmore\n"}},
+		"not first line":     {record: Record{StdoutLen: 99}, want: ok, got: outcome{stdout: "more\n"}, differ: "stdout"},
 		"debug lines": {
 			record: Record{Env: map[string]string{"ETCDCTL_DEBUG": "true"}},
 			want:   outcome{stderr: "ETCDCTL_HEX=false\nINFO: [core] one\n"},

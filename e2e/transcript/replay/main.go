@@ -2,8 +2,8 @@
 //
 //	QUOIN_TEST_ENDPOINT=127.0.0.1:2379 go run ./e2e/transcript/replay -program ./quoinctl kv txn
 //
-// The server must be fresh for kv and for misc; txn follows kv on the same server, and kv_extra wants one that was
-// started on the golden directory single37.
+// The server must be fresh for kv and for misc; txn, watch, lease and lock_elect follow kv on the same server, and kv_extra
+// wants one that was started on the golden directory single37.
 package main
 
 import (
@@ -31,7 +31,7 @@ func run(program string, files []string) error {
 		return fmt.Errorf("set %s to the server's host:port", transcript.EndpointVariable)
 	}
 	if len(files) == 0 {
-		return errors.New("name the files to replay: kv, txn, misc, kv_extra")
+		return errors.New("name the files to replay: kv, txn, watch, lease, lock_elect, misc, kv_extra")
 	}
 	failed := 0
 	for _, file := range files {
