@@ -12,6 +12,7 @@ require (
 	google.golang.org/protobuf v1.36.12
 	quoin.dev/api v0.1.0
 	quoin.dev/client v0.1.0
+	quoin.dev/pkg v0.1.0
 )
 
 require (
@@ -33,5 +34,4 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20261026165753-2ffab32bce7e // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b // indirect
-	quoin.dev/pkg v0.1.0 // indirect
 )

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/pkg/human"
 )
 
 // The simple and the table format show the same columns.
@@ -63,10 +64,10 @@ func statusRows(list []Status) [][]string {
 			id(r.GetHeader().GetMemberId()),
 			r.GetVersion(),
 			r.GetStorageVersion(),
-			humanBytes(uint64(r.GetDbSize())),
-			humanBytes(uint64(r.GetDbSizeInUse())),
+			human.Bytes(uint64(r.GetDbSize())),
+			human.Bytes(uint64(r.GetDbSizeInUse())),
 			percentNotInUse(r.GetDbSize(), r.GetDbSizeInUse()),
-			humanBytes(uint64(r.GetDbSizeQuota())),
+			human.Bytes(uint64(r.GetDbSizeQuota())),
 			fmt.Sprint(r.GetLeader() == r.GetHeader().GetMemberId()),
 			fmt.Sprint(r.GetIsLearner()),
 			fmt.Sprint(r.GetRaftTerm()),
