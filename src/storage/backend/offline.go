@@ -18,8 +18,9 @@ const compactTxBytes = 64 << 20
 
 // DefragmentFile writes the file of a member that does not run anew, without its free pages. The copy is made under the
 // name temp, in the same directory, and takes the place of the file when it is durable: a crash leaves the old file or the
-// new one. The lock of the old file is held all the time. When it fails, the file is as it was and temp is gone.
-func DefragmentFile(o Options, temp string) (before, after FileSize, err error) {
+// new one. The lock of the old file is held all the time. When it fails, the file is as it was and temp is gone. begin is told
+// how the file was before anything is copied; nil is fine.
+func DefragmentFile(o Options, temp string, begin func(FileSize)) (before, after FileSize, err error) {
 	o = o.withFile()
 	if _, err := os.Stat(o.Path); err != nil {
 		return before, after, openError(o.Path, err)
@@ -35,6 +36,9 @@ func DefragmentFile(o Options, temp string) (before, after FileSize, err error) 
 	}()
 	if before, err = sizeOf(old.DB); err != nil {
 		return before, after, err
+	}
+	if begin != nil {
+		begin(before)
 	}
 	if after, err = compactInto(o, old.DB, temp); err == nil && !replacesOpenFile {
 		err = old.Close()
@@ -74,7 +78,8 @@ func compactInto(o Options, from *bbolt.DB, name string) (size FileSize, err err
 func sizeOf(db *bbolt.DB) (size FileSize, err error) {
 	err = db.View(func(tx *bbolt.Tx) error {
 		size.Bytes = tx.Size()
-		size.InUseBytes = size.Bytes - int64(db.Stats().FreePageN)*int64(db.Info().PageSize)
+		free := db.Stats().FreePageN + db.Stats().PendingPageN
+		size.InUseBytes = size.Bytes - int64(free)*int64(db.Info().PageSize)
 		return nil
 	})
 	return size, err

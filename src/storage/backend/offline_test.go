@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"go.etcd.io/bbolt"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // emptied is a file with rows, and with more free pages.
@@ -39,7 +40,7 @@ func TestDefragmentFile(t *testing.T) {
 	path, hash := emptied(t)
 	temp := filepath.Join(filepath.Dir(path), "db.tmp.1")
 	check(t, os.WriteFile(temp, []byte("what a crash left"), 0o600))
-	before, after, err := DefragmentFile(Options{Path: path}, temp)
+	before, after, err := DefragmentFile(Options{Path: path}, temp, nil)
 	check(t, err)
 	if after.Bytes >= before.Bytes/2 || after.InUseBytes > before.InUseBytes || before.InUseBytes >= before.Bytes {
 		t.Errorf("from %+v to %+v", before, after)
@@ -67,7 +68,7 @@ func TestDefragmentFileFails(t *testing.T) {
 			flag = os.O_RDONLY // nothing can be written
 		}
 		return os.OpenFile(name, flag, perm)
-	}}, temp)
+	}}, temp, nil)
 	if err == nil || !strings.Contains(err.Error(), path) {
 		t.Fatalf("got %v", err)
 	}
@@ -83,7 +84,7 @@ func TestDefragmentFileFails(t *testing.T) {
 func TestDefragmentFileInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	open(t, Options{Path: path})
-	if _, _, err := DefragmentFile(Options{Path: path}, path+".tmp"); !errors.Is(err, ErrLocked) {
+	if _, _, err := DefragmentFile(Options{Path: path}, path+".tmp", nil); !errors.Is(err, ErrLocked) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -133,5 +134,25 @@ func TestWalk(t *testing.T) {
 	}))
 	if want := "lease/=|lease/a=1|lease/b=2|of a newer version/=|of a newer version/k=v"; strings.Join(got, "|") != want {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A file that begins a new log goes back to its first entries, together with its rows.
+func TestCommitNewLog(t *testing.T) {
+	path, _ := emptied(t)
+	b := open(t, Options{Path: path})
+	b.Put(Lease, []byte("a"), []byte("1"))
+	b.CommitNewLog(Applied{Index: 3, Term: 1, ConfState: &raftpb.ConfState{Voters: []uint64{5}}})
+	b.Commit(Applied{Index: 4, Term: 1})
+	check(t, b.Close())
+	b = open(t, Options{Path: path, ReadOnly: true})
+	v := b.View()
+	defer v.Close()
+	a, err := v.Applied()
+	if check(t, err); a.Index != 4 || a.Term != 1 || a.ConfState.GetVoters()[0] != 5 || string(v.Get(Lease, []byte("a"))) != "1" {
+		t.Errorf("got %+v", a)
+	}
+	if b.SizeInUse() >= b.Size() {
+		t.Errorf("%d of %d bytes in use: a file that is only read has free pages, too", b.SizeInUse(), b.Size())
 	}
 }

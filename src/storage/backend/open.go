@@ -99,6 +99,7 @@ func tryOpen(o Options, mmapBytes int) (db *database, err error) {
 		FreelistType:    freelist,
 		InitialMmapSize: mmapBytes,
 		ReadOnly:        o.ReadOnly,
+		PreLoadFreelist: true, // else a file opened for reading seems to have no free pages
 		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
 			f, err := o.OpenFile(name, flag, perm)
 			if err != nil {

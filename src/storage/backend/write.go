@@ -80,6 +80,14 @@ func (b *Backend) Commit(a Applied) {
 	}
 }
 
+// CommitNewLog is Commit for a file that begins a new log: a counts although the file covers more of another log.
+func (b *Backend) CommitNewLog(a Applied) {
+	b.mu.Lock()
+	b.applied = Applied{}
+	b.mu.Unlock()
+	b.Commit(a)
+}
+
 // wake tells the flusher that there is work, and that it is urgent if there is much or somebody waits. The caller holds mu.
 func (b *Backend) wake() {
 	signal(b.kick)

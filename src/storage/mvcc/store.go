@@ -44,6 +44,8 @@ type Options struct {
 	CompactionBatch int
 	// CompactionPause is how long it pauses. 0 = 10 ms.
 	CompactionPause time.Duration
+	// NoCompaction leaves a compaction that was under way as it is, for tools that only read.
+	NoCompaction bool
 }
 
 // Store is the key space over one backend.
@@ -94,7 +96,7 @@ func Open(b *backend.Backend, o Options) (*Store, error) {
 		return nil, fmt.Errorf("rebuild the index: %w", err)
 	}
 	s.compact.start(s)
-	if pending {
+	if pending && !o.NoCompaction {
 		s.compact.add(newCompaction(s.compacted.Load(), noCompaction, true))
 	}
 	return s, nil
