@@ -11,7 +11,7 @@ import (
 // workspace is every package of every module of the workspace.
 var workspace = []string{
 	"./...", "quoin.dev/api/...", "quoin.dev/pkg/...", "quoin.dev/client/...",
-	"quoin.dev/storage/...", "quoin.dev/server/...", "quoin.dev/ctl/...",
+	"quoin.dev/storage/...", "quoin.dev/server/...", "quoin.dev/ctl/...", "quoin.dev/utl/...",
 }
 
 // command runs a tool and returns an error with its output.

@@ -45,6 +45,7 @@ func runTool(t *testing.T, args ...string) {
 var programs = map[string]string{
 	"quoin.dev/server/cmd/quoin": "src/server/cmd/quoin/modules.txt",
 	"quoin.dev/ctl/cmd/quoinctl": "src/ctl/cmd/quoinctl/modules.txt",
+	"quoin.dev/utl/cmd/quoinutl": "src/utl/cmd/quoinutl/modules.txt",
 }
 
 // TestDependencyLists makes a new dependency of a program visible in review.

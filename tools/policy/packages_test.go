@@ -31,7 +31,7 @@ type pkg struct {
 func listPackages(t *testing.T) []pkg {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=Dir,ImportPath,Name,Doc,Imports,Module", "./...", "quoin.dev/api/...",
-		"quoin.dev/pkg/...", "quoin.dev/client/...", "quoin.dev/storage/...", "quoin.dev/server/...", "quoin.dev/ctl/...")
+		"quoin.dev/pkg/...", "quoin.dev/client/...", "quoin.dev/storage/...", "quoin.dev/server/...", "quoin.dev/ctl/...", "quoin.dev/utl/...")
 	cmd.Dir = root
 	out, err := cmd.Output()
 	if err != nil {
