@@ -52,6 +52,8 @@ var programs = map[string]*program{
 	"etcdutl":  {dir: ".", pkg: "go.etcd.io/etcd/etcdutl/v3"},
 	"quoin":    {dir: "../..", pkg: "./src/server/cmd/quoin", ours: true},
 	"quoinctl": {dir: "../..", pkg: "./src/ctl/cmd/quoinctl", ours: true},
+	// Programs on quoin's client.
+	"coordinate": {dir: "../..", pkg: "./e2e/coordinate", ours: true},
 }
 
 // Binary returns the path of a program, built once per test run. The file stays in the user's cache folder, so that the
