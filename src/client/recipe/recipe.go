@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"quoin.dev/client"
 	"quoin.dev/client/concurrency"
@@ -45,23 +46,35 @@ func (rwm *RWMutex) Unlock() error { return rwm.unlock() }
 // lock waits until the keys with a prefix that are older than the own one are deleted.
 func (rwm *RWMutex) lock(kind, before string) error {
 	c, ctx := rwm.s.Client(), rwm.s.Client().Ctx()
-	key := fmt.Sprintf("%s%s/%016x", rwm.pfx, kind, rand.Uint64())
+	// As in etcd's recipe the last part is a decimal number, there of nanoseconds. A random one is taken by nobody else.
+	key := fmt.Sprintf("%s%s/%d", rwm.pfx, kind, rand.Int64())
 	resp, err := c.Txn(ctx).
 		If(client.Compare(client.CreateRevision(key), "=", 0)).
 		Then(client.OpPut(key, "", client.WithLease(rwm.s.Lease()))).
 		Commit()
 	if err != nil {
+		rwm.leave(key) // only the answer may be lost
 		return err
 	}
 	if !resp.Succeeded {
 		return ErrKeyExists
 	}
 	if err := rwm.wait(before, key, resp.Header.Revision); err != nil {
-		_, _ = c.Delete(ctx, key) // the lease does it later, if this does not
+		rwm.leave(key)
 		return err
 	}
 	rwm.key = key
 	return nil
+}
+
+// leaveTimeout bounds how long an error is held back to give a place in the line up.
+const leaveTimeout = 5 * time.Second
+
+// leave gives a place in the line up. The lease does it later, if this does not.
+func (rwm *RWMutex) leave(key string) {
+	ctx, cancel := context.WithTimeout(rwm.s.Client().Ctx(), leaveTimeout)
+	defer cancel()
+	_, _ = rwm.s.Client().Delete(ctx, key)
 }
 
 func (rwm *RWMutex) wait(before, key string, revision int64) error {

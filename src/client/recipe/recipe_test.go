@@ -2,12 +2,16 @@ package recipe_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"quoin.dev/client"
 	"quoin.dev/client/concurrency"
@@ -112,5 +116,38 @@ func waits(t *testing.T, c *client.Client, prefix string, n int64) {
 		if r.Count == n {
 			return
 		}
+	}
+}
+
+// TestLostPlace: when the answer to taking a place in the line is lost, nobody waits for it.
+func TestLostPlace(t *testing.T) {
+	m, err := standin.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Stop()
+	var lose atomic.Bool
+	lossy := grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		err := call(ctx, method, req, reply, cc, opts...)
+		if strings.HasSuffix(method, "/Txn") && lose.Swap(false) {
+			return status.Error(codes.Unavailable, "the connection broke")
+		}
+		return err
+	})
+	c, err := client.New(client.Config{Endpoints: []string{m.Address}, Logger: zap.NewNop(), DialOptions: []grpc.DialOption{lossy}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := concurrency.NewSession(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lock := range []func(*recipe.RWMutex) error{(*recipe.RWMutex).Lock, (*recipe.RWMutex).RLock} {
+		lose.Store(true)
+		if err := lock(recipe.NewRWMutex(s, "rw")); status.Code(err) != codes.Unavailable {
+			t.Fatalf("the answer was not lost: %v", err)
+		}
+		waits(t, c, "rw/", 0)
 	}
 }
