@@ -20,10 +20,6 @@ const (
 	revokesAtOnce = 512
 	// revokeRetryInterval is when a revoke that has failed is tried again.
 	revokeRetryInterval = time.Second
-	// checkpointInterval is how much of a lease's time passes at most until the log knows of it, and checkpointsAtOnce how
-	// many leases one entry records.
-	checkpointInterval = 30 * time.Second
-	checkpointsAtOnce  = 1000
 )
 
 // LeaseGrant makes a lease; an id of 0 lets the member choose one.
@@ -213,8 +209,7 @@ func (m *Member) leadLeases(term uint64) bool {
 		return list
 	}, time.Now(), m.cfg.Raft.ElectionTimeout)
 	defer m.clock.Stop()
-	checkpoint := time.NewTicker(checkpointInterval)
-	defer checkpoint.Stop()
+	m.loops.Go(func() { m.recordLeases(ctx, term) })
 	due := time.NewTimer(0)
 	defer due.Stop()
 	slots := make(chan struct{}, revokesAtOnce)
@@ -244,8 +239,6 @@ func (m *Member) leadLeases(term uint64) bool {
 		case <-timer:
 		case <-free:
 		case <-m.clock.Wake():
-		case <-checkpoint.C:
-			m.loops.Go(func() { m.checkpointLeases(ctx, term) })
 		case <-m.termBegan:
 			if m.node.Leader() != m.id || m.node.Term() != term {
 				return true
@@ -266,25 +259,5 @@ func (m *Member) expire(ctx context.Context, term uint64, id lease.ID) {
 	case err != nil && ctx.Err() == nil:
 		m.logger.Warn("failed to revoke an expired lease, which is tried again", zap.Int64("lease-id", int64(id)), zap.Error(err))
 		m.clock.Retry(id, time.Now().Add(revokeRetryInterval))
-	}
-}
-
-// checkpointLeases records what is left of leases that have not been renewed for a while, so that the next leader does not
-// begin with the whole of them again (etcd#9395).
-func (m *Member) checkpointLeases(ctx context.Context, term uint64) {
-	for ctx.Err() == nil {
-		var r pb.LeaseCheckpointRequest
-		for _, l := range m.clock.Checkpoints(time.Now(), checkpointInterval, checkpointsAtOnce) {
-			r.Checkpoints = append(r.Checkpoints, &pb.LeaseCheckpoint{ID: int64(l.ID), Remaining_TTL: l.RemainingTTL})
-		}
-		if len(r.Checkpoints) == 0 {
-			return
-		}
-		if _, err := m.proposeIn(ctx, term, &pb.InternalRaftRequest{LeaseCheckpoint: &r}); err != nil {
-			if ctx.Err() == nil {
-				m.logger.Warn("failed to record what is left of leases", zap.Error(err))
-			}
-			return
-		}
 	}
 }

@@ -71,6 +71,7 @@ func (m *Member) start() error {
 		PeerURLs:     config.Strings(m.cfg.Cluster.InitialAdvertisePeerURLs),
 		Version:      version.API,
 		MinVersion:   version.MinCluster,
+		Software:     softwareName + version.Product,
 		Raft:         peerSide{m},
 		SnapshotDir:  m.snaps,
 		TLS:          m.peerTLS,

@@ -45,6 +45,9 @@ type Config struct {
 	// Version is the local API version and MinVersion the oldest cluster version it can join, both "major.minor.patch".
 	Version    string
 	MinVersion string
+	// Software is what the local member is, in the form of the HTTP header "Server", such as quoin/0.1.0. Empty = it does not
+	// say, as etcd.
+	Software string
 
 	Raft        Raft
 	SnapshotDir SnapshotDir

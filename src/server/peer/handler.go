@@ -53,6 +53,9 @@ func sender(h http.Header) uint64 {
 // serveStream gives a response body to the writer of the peer that asks for it, and keeps it open until the writer lets go.
 func (t *Transport) serveStream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(headerVersion, t.version.String())
+	if t.cfg.Software != "" {
+		w.Header().Set(headerSoftware, t.cfg.Software)
+	}
 	if !t.admit(w, r) {
 		return
 	}

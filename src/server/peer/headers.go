@@ -28,6 +28,8 @@ const (
 	headerCluster    = "X-Etcd-Cluster-ID"
 	headerPeerURLs   = "X-PeerURLs"
 	headerTo         = "X-Raft-To"
+	// headerSoftware is HTTP's own, on answers to requests for a stream. etcd does not send it.
+	headerSoftware = "Server"
 )
 
 // Errors that both ends know by their text.

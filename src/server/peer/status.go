@@ -10,15 +10,30 @@ import (
 )
 
 // linkStatus knows since when a member is reachable without a break: at least one of the two streams dialled to it has
-// been up, and none has gone down.
+// been up, and none has gone down. It also knows what the member says that it is.
 type linkStatus struct {
 	id       uint64
 	log      *zap.Logger
 	observer Observer
 
-	mu      sync.Mutex // guards the rest
-	streams int
-	since   time.Time
+	mu       sync.Mutex // guards the rest
+	streams  int
+	since    time.Time
+	answered bool // a stream has been up
+	software string
+}
+
+// answeredAs is called when a stream is answered, with what the answer says of its sender.
+func (s *linkStatus) answeredAs(software string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answered, s.software = true, software
+}
+
+func (s *linkStatus) saidToBe() (software string, answered bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.software, s.answered
 }
 
 // streamUp is called when a stream begins to be read; streamDown once for each such call.

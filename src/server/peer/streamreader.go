@@ -81,6 +81,7 @@ func (r *streamReader) dial() (io.ReadCloser, error) {
 		r.p.urls.failed(base)
 		return nil, errIncompatibleVersion
 	}
+	r.p.status.answeredAs(res.Header.Get(headerSoftware))
 	return res.Body, nil
 }
 

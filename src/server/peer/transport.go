@@ -149,6 +149,15 @@ func (t *Transport) ActiveSince(id uint64) time.Time {
 	return time.Time{}
 }
 
+// Software returns what member id said that it is when it last answered to a request for its stream; it says nothing if it
+// is etcd. known is false as long as there was no such answer.
+func (t *Transport) Software(id uint64) (software string, known bool) {
+	if p := t.directory.Load().peers[id]; p != nil {
+		return p.status.saidToBe()
+	}
+	return "", false
+}
+
 // memberRemoved tells the owner, once, that the cluster has removed the local member.
 func (t *Transport) memberRemoved(by uint64) {
 	t.removed.Do(func() {
