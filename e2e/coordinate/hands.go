@@ -88,6 +88,8 @@ func (h *holder) do(verb, name, value string) (string, error) {
 		return string(resp.Kvs[0].Value), nil
 	case "count":
 		return h.count(ctx, name, value)
+	case "pair":
+		return h.pair(name, value)
 	default:
 		return "", fmt.Errorf("there is no verb %q", verb)
 	}
@@ -125,4 +127,21 @@ func (h *holder) count(ctx context.Context, name, turns string) (string, error) 
 		}
 	}
 	return fmt.Sprint(len(c.written)), nil
+}
+
+// pair takes a number of turns of the lock for one writer or many readers with a name. Every second one writes the keys
+// "NAME.a" and "NAME.b", the others read that they are the same.
+func (h *holder) pair(name, turns string) (string, error) {
+	var n int
+	if _, err := fmt.Sscan(turns, &n); err != nil {
+		return "", err
+	}
+	p := &pair{a: name + ".a", b: name + ".b"}
+	_, rw, _ := h.named(name)
+	for i := range n {
+		if _, err := p.turn(h.s, rw, i%2 == 0); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprint(p.reads.Load()), nil
 }

@@ -125,17 +125,16 @@ func runsOut(r *run, c *client.Client) error {
 	if err != nil {
 		return err
 	}
-	for wr := range c.Watch(r.ctx, key, client.WithRev(put.Header.Revision+1)) {
-		if err := wr.Err(); err != nil {
-			return err
-		}
-		if time.Since(began) < ttl*time.Second {
-			return errors.New("a lease ended before its time")
-		}
-		if len(wr.Events) != 1 || wr.Events[0].Type != client.EventTypeDelete {
-			return fmt.Errorf("the end of a lease is told as %v", wr.Events)
-		}
-		return nil
+	wr, ok := <-c.Watch(r.ctx, key, client.WithRev(put.Header.Revision+1))
+	switch {
+	case !ok:
+		return errors.New("a lease that nobody renews does not end")
+	case wr.Err() != nil:
+		return wr.Err()
+	case time.Since(began) < ttl*time.Second:
+		return errors.New("a lease ended before its time")
+	case len(wr.Events) != 1 || wr.Events[0].Type != client.EventTypeDelete:
+		return fmt.Errorf("the end of a lease is told as %v", wr.Events)
 	}
-	return errors.New("a lease that nobody renews does not end")
+	return nil
 }

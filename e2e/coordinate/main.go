@@ -2,7 +2,7 @@
 // elections and transactional memory. It is a program of its own, since the tests that run it against etcd link etcd's
 // client, and the two can not share a process.
 //
-//	coordinate -endpoints HOST:PORT[,...] [-prefix KEYS] SCENARIO
+//	coordinate -endpoints HOST:PORT[,...] [-prefix KEYS] [-ttl SECONDS] SCENARIO
 //
 // A scenario checks what it sees, writes to stderr what is wrong, and exits with 1 then. In its middle it says "trouble",
 // and goes on with its work while its caller kills a member; a line of input with the address of a member that stays down,
@@ -44,6 +44,7 @@ var scenarios = map[string]func(*run) error{
 func main() {
 	endpoints := flag.String("endpoints", "", "members, as host:port with commas between")
 	prefix := flag.String("prefix", "coordinate/", "what all keys begin with")
+	ttl := flag.Int("ttl", 60, "seconds that sessions last without a renewal; the default outlives the trouble")
 	flag.Parse()
 	scenario := scenarios[flag.Arg(0)]
 	if scenario == nil || *endpoints == "" || flag.NArg() != 1 {
@@ -53,7 +54,7 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), scenarioTimeout)
 	defer cancel()
 	r := &run{
-		ctx: ctx, endpoints: strings.Split(*endpoints, ","), prefix: *prefix,
+		ctx: ctx, endpoints: strings.Split(*endpoints, ","), prefix: *prefix, ttl: *ttl,
 		input: bufio.NewScanner(os.Stdin),
 	}
 	err := scenario(r)
@@ -69,6 +70,7 @@ type run struct {
 	ctx       context.Context
 	endpoints []string
 	prefix    string
+	ttl       int
 	input     *bufio.Scanner
 	clients   []*client.Client
 }
@@ -85,13 +87,13 @@ func (r *run) connect(endpoints ...string) (*client.Client, error) {
 	return c, err
 }
 
-// session returns a session of a client of its own. Its lease outlives the trouble.
+// session returns a session of a client of its own.
 func (r *run) session() (*concurrency.Session, error) {
 	c, err := r.connect()
 	if err != nil {
 		return nil, err
 	}
-	return concurrency.NewSession(c, concurrency.WithTTL(60))
+	return concurrency.NewSession(c, concurrency.WithTTL(r.ttl))
 }
 
 func (r *run) sessions(n int) ([]*concurrency.Session, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync/atomic"
 
 	"quoin.dev/api/rpctypes"
@@ -38,7 +37,7 @@ func rwmutex(r *run) error {
 			return false, err
 		}
 		return false, persist(r.ctx, func(context.Context) (err error) {
-			sessions[i], err = concurrency.NewSession(s.Client(), concurrency.WithTTL(60))
+			sessions[i], err = concurrency.NewSession(s.Client(), concurrency.WithTTL(r.ttl))
 			return err
 		})
 	})
@@ -74,7 +73,7 @@ func (p *pair) turn(s *concurrency.Session, rw *recipe.RWMutex, write bool) (boo
 	if err := rw.Lock(); err != nil {
 		return false, err
 	}
-	value := strconv.FormatInt(p.writes.Add(1), 10)
+	value := fmt.Sprintf("%x/%d", s.Lease(), p.writes.Add(1)) // as nobody else writes
 	for _, key := range []string{p.a, p.b} {
 		// A writer that fails between the two gives the lock up with its session, so it must not fail there.
 		if err := persist(c.Ctx(), func(ctx context.Context) error {

@@ -175,6 +175,22 @@ func Client(t testing.TB, members ...*Member) *clientv3.Client {
 	return c
 }
 
+// AwaitLog waits until the log of the member, from all its runs, has a text.
+func (m *Member) AwaitLog(t testing.TB, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(startTimeout); ; time.Sleep(probePause) {
+		data, err := os.ReadFile(m.log)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case bytes.Contains(data, []byte(text)):
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("%s (%s) did not log %q within %v", m.Name, m.Kind, text, startTimeout)
+		}
+	}
+}
+
 func (m *Member) logTail() string {
 	data, err := os.ReadFile(m.log)
 	if err != nil {

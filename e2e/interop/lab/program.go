@@ -75,6 +75,17 @@ func (p *Program) Hear(t testing.TB, within time.Duration) (string, bool) {
 	}
 }
 
+// Lines is what the program says, until it has ended.
+func (p *Program) Lines() <-chan string { return p.lines }
+
+// Kill ends the program at once (kill -9).
+func (p *Program) Kill(t testing.TB) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // End closes the input of the program and expects that it ends well.
 func (p *Program) End(t testing.TB) {
 	t.Helper()
