@@ -6,6 +6,7 @@ package lab
 
 import (
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,6 +89,9 @@ func (p *program) build(name string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(cache, "quoin-interop", name)
+	if p.ours { // another checkout has another one
+		path = filepath.Join(cache, "quoin-interop", fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(root))), name)
+	}
 	args := []string{"build", "-o", path}
 	if p.ours && os.Getenv("QUOIN_E2E_RACE") != "" {
 		args = append(args, "-race")
