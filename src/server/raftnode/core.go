@@ -38,6 +38,10 @@ func (n *Node) handle(b *batch) {
 		if n.logIsLost(m) {
 			continue
 		}
+		if carriesChange(m) {
+			n.holdForwarded(m)
+			continue
+		}
 		// Any other error means that the message came from a stranger or answers something that is no longer asked.
 		if err := n.raw.Step(m); errors.Is(err, raft.ErrProposalDropped) {
 			n.holdForwarded(m)
@@ -68,23 +72,37 @@ func (n *Node) propose(fresh []Proposal) {
 		n.hold(pending)
 		return
 	}
+	var later []Proposal // changes of membership that wait for another one
 	for len(pending) > 0 {
-		used := prefixWithin(pending, maxMessageBytes)
-		entries := make([]*raftpb.Entry, used)
-		for i, p := range pending[:used] {
-			entries[i] = &raftpb.Entry{Data: p.Data}
-			if p.Type != raftpb.EntryNormal {
-				entries[i].Type = p.Type.Enum()
-			}
+		if n.mustWait(pending[0]) {
+			later, pending = append(later, pending[0]), pending[1:]
+			continue
 		}
+		used := prefixWithin(pending, maxMessageBytes)
+		entries := entriesOf(pending[:used])
 		err := n.raw.Step(&raftpb.Message{Type: raftpb.MsgProp.Enum(), From: new(n.cfg.ID), Entries: entries})
 		if errors.Is(err, raft.ErrProposalDropped) {
-			n.held = slices.Clone(pending) // a transfer of leadership is under way, or too much is uncommitted
-			return
+			later = append(later, pending...) // a transfer of leadership is under way, or too much is uncommitted
+			break
+		}
+		if n.refused(pending[0], entries[0]) {
+			continue
 		}
 		n.inbox.settle(pending[:used])
 		pending = pending[used:]
 	}
+	n.held = later
+}
+
+func entriesOf(proposals []Proposal) []*raftpb.Entry {
+	entries := make([]*raftpb.Entry, len(proposals))
+	for i, p := range proposals {
+		entries[i] = &raftpb.Entry{Data: p.Data}
+		if p.Type != raftpb.EntryNormal {
+			entries[i].Type = p.Type.Enum()
+		}
+	}
+	return entries
 }
 
 // hold keeps what raft did not take.
@@ -140,13 +158,17 @@ func (n *Node) leadsIn(term uint64) bool {
 	return s.RaftState == raft.StateLeader && s.HardState.GetTerm() == term
 }
 
-// prefixWithin returns how many leading proposals fit in limit bytes; at least one, however large.
+// prefixWithin returns how many leading proposals go into one message: those that fit in limit bytes, at least one, however
+// large. A change of membership goes alone, since raft may refuse it.
 func prefixWithin(proposals []Proposal, limit int) int {
 	size := 0
 	for i, p := range proposals {
 		size += len(p.Data)
-		if size > limit && i > 0 {
+		if i > 0 && (size > limit || p.changes()) {
 			return i
+		}
+		if p.changes() {
+			return 1
 		}
 	}
 	return len(proposals)
@@ -188,7 +210,7 @@ func (n *Node) publishStatus() {
 	termChanged := n.term.Swap(term) != term
 	leadChanged := n.leader.Swap(lead) != lead
 	if termChanged || leadChanged {
-		n.blocked = false
+		n.blocked, n.refusedAt = false, nil
 		n.cfg.LeaderChanged(lead, term)
 	}
 }

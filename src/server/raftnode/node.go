@@ -100,14 +100,16 @@ type Node struct {
 	raw   *raft.RawNode
 	inbox inbox
 	// held are proposals that raft could not take, because there is no leader to give them to or because it leaves.
-	// blocked says that it is too early to try again. Both are of the core alone.
-	held     []Proposal
-	blocked  bool
-	appends  queue[appendWork]
-	applies  queue[applyWork]
-	stopOnce sync.Once
-	stop     chan struct{}
-	done     sync.WaitGroup
+	// blocked says that it is too early to try again, and refusedAt how much was applied when raft refused a change of
+	// membership, nil if it did not. All are of the core alone.
+	held      []Proposal
+	blocked   bool
+	refusedAt *uint64
+	appends   queue[appendWork]
+	applies   queue[applyWork]
+	stopOnce  sync.Once
+	stop      chan struct{}
+	done      sync.WaitGroup
 
 	leader, term, commit atomic.Uint64
 	lastState            *raftpb.HardState // of the appender alone

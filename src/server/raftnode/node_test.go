@@ -49,6 +49,7 @@ func (d *disk) Sync() error {
 type log struct {
 	mu      sync.Mutex
 	applied []string
+	changes []uint64 // ids of the changes of membership
 	disk    *disk
 	early   bool // an entry was applied that this member had not synced
 }
@@ -67,6 +68,18 @@ func (l *log) Apply(entries []*raftpb.Entry) {
 }
 
 func (l *log) Install(*raftpb.Snapshot) {}
+
+func (l *log) changed(id uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes = append(l.changes, id)
+}
+
+func (l *log) changeList() []uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]uint64(nil), l.changes...)
+}
 
 func (l *log) list() []string {
 	l.mu.Lock()
@@ -98,6 +111,9 @@ func (l confLog) Apply(entries []*raftpb.Entry) {
 				panic(err)
 			}
 			l.node().ApplyConfChange(change)
+			if change.GetType() == raftpb.ConfChangeUpdateNode {
+				l.changed(change.GetId())
+			}
 		}
 	}
 	l.log.Apply(entries)
