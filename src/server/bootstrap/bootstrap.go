@@ -19,6 +19,8 @@ import (
 const (
 	requestTimeout = 10 * time.Second
 	resolveTimeout = 30 * time.Second
+	meetTimeout    = 2 * time.Second // for members that answer to hear of the addition of this one
+	meetPause      = 100 * time.Millisecond
 	maxBodyBytes   = 4 << 20 // thousands of members; real answers have a few hundred bytes
 )
 
@@ -77,7 +79,7 @@ func Found(ctx context.Context, o Options) (Identity, error) {
 		return Identity{}, err
 	}
 	own := members[slices.IndexFunc(members, func(m membership.Member) bool { return m.Name == o.Name })]
-	running, err := o.fetchMembers(ctx, others(founders, o.Name))
+	running, err := o.fetchMembers(ctx, others(founders, o.Name), func(running) error { return nil })
 	if err == nil {
 		for _, m := range running.members {
 			if m.ID == own.ID && len(m.ClientURLs) > 0 {
@@ -95,16 +97,10 @@ func Join(ctx context.Context, o Options) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	running, err := o.fetchMembers(ctx, others(founders, o.Name))
+	running, own, err := o.meet(ctx, founders)
 	if err != nil {
-		return Identity{}, fmt.Errorf("cannot fetch cluster info from peer urls: %w", err)
+		return Identity{}, err
 	}
-	byName, err := o.match(ctx, founders, running.members)
-	if err != nil {
-		return Identity{}, fmt.Errorf("error validating peerURLs of the running cluster %s against --initial-cluster %s: %w",
-			membership.FormatID(running.clusterID), founders, err)
-	}
-	own := byName[o.Name]
 	if len(own.ClientURLs) > 0 {
 		// The leader relies on what this member has acknowledged, and a vote without that log could undo it (etcd#21178).
 		return Identity{}, &AlreadyBootstrappedError{own.ID}
@@ -122,6 +118,30 @@ func Join(ctx context.Context, o Options) (Identity, error) {
 		return Identity{}, err
 	}
 	return Identity{MemberID: own.ID, ClusterID: running.clusterID, Members: running.members}, nil
+}
+
+// meet finds the running cluster that --initial-cluster describes, and this member in it. A member that has not heard yet of
+// the addition of this one tells an older list, so another answer may fit, or the same member's a moment later.
+func (o Options) meet(ctx context.Context, founders clusterurl.Founders) (found running, own membership.Member, err error) {
+	end := time.Now().Add(meetTimeout)
+	for {
+		found, err = o.fetchMembers(ctx, others(founders, o.Name), func(r running) error {
+			byName, err := o.match(ctx, founders, r.members)
+			own = byName[o.Name]
+			if err != nil {
+				return fmt.Errorf("error validating peerURLs of the running cluster %s against --initial-cluster %s: %w",
+					membership.FormatID(r.clusterID), founders, err)
+			}
+			return nil
+		})
+		if errors.Is(err, ErrNoAnswer) {
+			return running{}, own, fmt.Errorf("cannot fetch cluster info from peer urls: %w", err)
+		}
+		if err == nil || ctx.Err() != nil || time.Now().After(end) {
+			return found, own, err
+		}
+		time.Sleep(meetPause)
+	}
 }
 
 // founders reads --initial-cluster and holds it against the flags about this member.

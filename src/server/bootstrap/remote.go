@@ -20,8 +20,9 @@ type running struct {
 	members   []membership.Member
 }
 
-// fetchMembers asks all URLs at once and returns the first good answer.
-func (o Options) fetchMembers(ctx context.Context, peerURLs []string) (running, error) {
+// fetchMembers asks all URLs at once and returns the first answer that is accepted. When there are answers and none is, the
+// error is that of the last refusal.
+func (o Options) fetchMembers(ctx context.Context, peerURLs []string, accept func(running) error) (running, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the questions that are still open
 	type answer struct {
@@ -36,14 +37,18 @@ func (o Options) fetchMembers(ctx context.Context, peerURLs []string) (running, 
 			answers <- answer{r, u, err}
 		}()
 	}
+	err := ErrNoAnswer
 	for range peerURLs {
 		a := <-answers
-		if a.err == nil {
+		if a.err != nil {
+			o.log("could not get the member list", a.from, a.err)
+			continue
+		}
+		if err = accept(a.running); err == nil {
 			return a.running, nil
 		}
-		o.log("could not get the member list", a.from, a.err)
 	}
-	return running{}, ErrNoAnswer
+	return running{}, err
 }
 
 func (o Options) fetchMembersOf(ctx context.Context, peerURL string) (running, error) {
