@@ -147,12 +147,12 @@ func (m *Member) atLeader(ctx context.Context, here func(context.Context) error,
 		default:
 			err = lease.ErrStands
 			for _, u := range m.peerURLs(leader) {
-				if err = there(ctx, u); err == nil || errors.Is(err, lease.ErrNotFound) {
+				if err = there(ctx, u); isAnswer(err) {
 					break
 				}
 			}
 		}
-		if err == nil || errors.Is(err, lease.ErrNotFound) || errors.Is(err, ErrStopped) {
+		if isAnswer(err) {
 			return err
 		}
 		select {

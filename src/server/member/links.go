@@ -2,16 +2,11 @@ package member
 
 import (
 	"context"
-	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
-	"go.uber.org/zap"
 
 	"quoin.dev/server/membership"
 )
-
-// handOverTimeout bounds how long a stopping leader waits for another member to take over.
-const handOverTimeout = 500 * time.Millisecond
 
 // peerSide is what the transport sees of the member.
 type peerSide struct{ m *Member }
@@ -47,7 +42,7 @@ func (m *Member) connect(e membership.Effect) {
 	case e.Kind == membership.Updated:
 		m.transport.UpdatePeer(e.Member.ID, e.Member.PeerURLs)
 	case e.Kind == membership.Removed:
-		m.transport.RemovePeer(e.Member.ID)
+		m.farewell(e.Member.ID)
 	}
 }
 
@@ -59,14 +54,6 @@ func (m *Member) connectAll() {
 			m.transport.AddPeer(member.ID, member.PeerURLs)
 		}
 	}
-}
-
-// leave ends this member's part in the cluster; whoever runs it stops it then.
-func (m *Member) leave() {
-	m.removing.Do(func() {
-		m.logger.Warn("the cluster has removed this member", zap.String("local-member-id", membership.FormatID(m.id)))
-		close(m.removed)
-	})
 }
 
 // quorumConnected reports whether this member and those it is connected to are a majority of the voters.
@@ -89,38 +76,4 @@ func (m *Member) voters() []uint64 {
 		}
 	}
 	return ids
-}
-
-// handOver gives leadership to the voter that has been connected the longest, if this member leads and there is one.
-func (m *Member) handOver() {
-	if m.node.Leader() != m.id {
-		return
-	}
-	var target uint64
-	var since time.Time
-	for _, id := range m.voters() {
-		active := m.transport.ActiveSince(id)
-		if id == m.id || active.IsZero() {
-			continue
-		}
-		if target == 0 || active.Before(since) {
-			target, since = id, active
-		}
-	}
-	if target == 0 {
-		return
-	}
-	m.logger.Info("leadership transfer starting", zap.String("local-member-id", membership.FormatID(m.id)), zap.String("transferee-member-id", membership.FormatID(target)))
-	m.node.TransferLeader(target)
-	deadline := time.After(handOverTimeout)
-	poll := time.NewTicker(handOverTimeout / 100)
-	defer poll.Stop()
-	for m.node.Leader() == m.id || m.node.Leader() == 0 {
-		select {
-		case <-deadline:
-			m.logger.Warn("leadership transfer took too long")
-			return
-		case <-poll.C:
-		}
-	}
 }

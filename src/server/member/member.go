@@ -89,7 +89,8 @@ type Member struct {
 	leading    chan struct{} // capacity 1: the leader or the term changed, for keepVersions
 	termBegan  chan struct{} // the same for keepLeases
 	ready      chan struct{} // closed once the member has published itself
-	removed    chan struct{} // closed once the member is no longer part of the cluster
+	leaving    chan struct{} // closed once it is known that the cluster has removed this member
+	removed    chan struct{} // closed when it should stop for that reason
 	removing   sync.Once
 
 	stopOnce sync.Once

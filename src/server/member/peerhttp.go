@@ -27,6 +27,7 @@ func (m *Member) PeerHandler() http.Handler {
 		membership.Handler(members, m.clusterID).ServeHTTP(w, r)
 	})
 	mux.HandleFunc("/members/hashkv", m.serveHashKV)
+	mux.HandleFunc(promotePath, m.servePromote)
 	mux.HandleFunc("/version", m.ServeVersion)
 	m.handleLeases(mux)
 	return mux

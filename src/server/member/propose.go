@@ -63,17 +63,23 @@ func (m *Member) proposeIn(ctx context.Context, term uint64, r *pb.InternalRaftR
 		m.waits.abandon(id)
 		return apply.Result{}, ErrTooManyRequests
 	}
+	o, err := m.await(ctx, id, w, start)
+	return o.result, err
+}
+
+// await returns what became of the request id, which came at start.
+func (m *Member) await(ctx context.Context, id uint64, w *waiter, start time.Time) (outcome, error) {
 	select {
 	case o := <-w.done:
 		if o.timedOut {
-			return apply.Result{}, m.timeoutError(start)
+			return outcome{}, m.timeoutError(start)
 		}
-		return o.result, o.result.Err
+		return o, o.result.Err
 	case <-ctx.Done():
 		m.waits.abandon(id)
-		return apply.Result{}, ctx.Err()
+		return outcome{}, ctx.Err()
 	case <-m.stopping:
-		return apply.Result{}, ErrStopped
+		return outcome{}, ErrStopped
 	}
 }
 

@@ -56,7 +56,7 @@ func historyOf(from *raftpb.Snapshot) *membership.Cluster {
 	}
 	changes := make([]*raftpb.ConfChange, 0, 2*len(then.Removed)+len(then.Members))
 	for _, id := range then.Removed {
-		changes = append(changes, membership.AddChange(membership.Member{ID: id}), membership.RemoveChange(id))
+		changes = append(changes, membership.AddChange(membership.Member{ID: id, IsLearner: true}), membership.RemoveChange(id))
 	}
 	for _, m := range then.Members {
 		changes = append(changes, membership.AddChange(m))

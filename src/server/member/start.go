@@ -1,6 +1,7 @@
 package member
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -41,6 +42,7 @@ func Start(o Options) (*Member, error) {
 		clock:     lease.NewClock(),
 		full:      make(token, 1),
 		ready:     make(chan struct{}),
+		leaving:   make(chan struct{}),
 		removed:   make(chan struct{}),
 		stopping:  make(chan struct{}),
 	}
@@ -107,6 +109,9 @@ func (m *Member) start() error {
 	}
 	m.connectAll() // from here on others may be heard
 	m.node.Run()
+	if m.state.Members.IsRemoved(m.id) {
+		m.leave()
+	}
 	m.loops.Go(func() { m.reads.run(m.stopping, m.cfg.RequestTimeout()) })
 	m.loops.Go(m.sweepWaits)
 	m.loops.Go(m.publish)
@@ -177,7 +182,7 @@ func checkWritable(dir string) error {
 // what was applied is written to the database.
 func (m *Member) Stop() {
 	m.stopOnce.Do(func() {
-		m.handOver()
+		m.handOver(context.Background(), m.id)
 		close(m.stopping)
 		m.transport.Stop()
 		m.node.Stop()

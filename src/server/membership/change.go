@@ -100,6 +100,9 @@ func (c *Cluster) resolve(change *raftpb.ConfChange) (Effect, error) {
 		if !known {
 			return Effect{}, ErrIDNotFound
 		}
+		if !present.IsLearner && c.isLastVoter(id) {
+			return Effect{}, ErrLastVoter
+		}
 		return Effect{Removed, present}, nil
 	case raftpb.ConfChangeUpdateNode:
 		if !known {
@@ -161,6 +164,15 @@ func (c *Cluster) learners() int {
 		}
 	}
 	return n
+}
+
+func (c *Cluster) isLastVoter(id uint64) bool {
+	for other, m := range c.members {
+		if other != id && !m.IsLearner {
+			return false
+		}
+	}
+	return true
 }
 
 // decodeContext reads the context of a change that was committed. One that does not fit is a damaged log or a fault of

@@ -157,3 +157,13 @@ func TestDamagedContextPanics(t *testing.T) {
 		})
 	}
 }
+
+// Whatever else a member knows, a change that raft could not survive is refused by all of them alike.
+func TestLastVoterIsNotRemoved(t *testing.T) {
+	c := membership.New(rows{}, options)
+	apply(t, c, membership.AddChange(member(1, "http://1")), membership.AddChange(learner(2, "http://2")))
+	if _, err := c.Apply(membership.RemoveChange(1)); !errors.Is(err, membership.ErrLastVoter) {
+		t.Errorf("got %v", err)
+	}
+	apply(t, c, membership.PromoteChange(2), membership.RemoveChange(1))
+}

@@ -123,6 +123,9 @@ func TestQuorumRules(t *testing.T) {
 		if got := c.MayAddVoter(); got != tt.add {
 			t.Errorf("%d of %d: MayAddVoter %v", tt.started, tt.total, got)
 		}
+		if got := c.MayPromote(99); got != (tt.add && tt.total > 1) {
+			t.Errorf("%d of %d: MayPromote of one that never started %v", tt.started, tt.total, got)
+		}
 		if got := c.MayRemoveVoter(1); got != tt.removeStarted {
 			t.Errorf("%d of %d: MayRemoveVoter of a started one %v", tt.started, tt.total, got)
 		}
@@ -131,6 +134,10 @@ func TestQuorumRules(t *testing.T) {
 		}
 		if !c.MayRemoveVoter(99) {
 			t.Error("a learner may always be removed")
+		}
+		c.SetAttributes(99, "l", nil)
+		if want := tt.started+1 >= (tt.total+1)/2+1; c.MayPromote(99) != want {
+			t.Errorf("%d of %d: MayPromote of one that started %v", tt.started, tt.total, !want)
 		}
 	}
 }

@@ -24,9 +24,14 @@ func (c *Cluster) MayRemoveVoter(id uint64) bool {
 	return started >= voters/2+1
 }
 
-// MayPromote tells whether a learner that becomes a voter leaves a quorum of started ones, by the rule of adding: that
-// it can vote is only known once it does.
-func (c *Cluster) MayPromote() bool { return c.MayAddVoter() }
+// MayPromote tells whether the voters, with a learner among them, hold a quorum of started ones.
+func (c *Cluster) MayPromote(id uint64) bool {
+	voters, started := c.voters(0)
+	if learner, _ := c.Member(id); learner.Started() {
+		started++
+	}
+	return started >= (voters+1)/2+1
+}
 
 func (c *Cluster) voters(except uint64) (voters, started int) {
 	for _, m := range c.Members() {

@@ -225,9 +225,15 @@ func (n *Node) Campaign() {
 	n.inbox.addCall(func(raw *raft.RawNode) { _ = raw.Campaign() })
 }
 
-// TransferLeader asks the leader to hand over to target.
+// TransferLeader asks the leader to hand over to target. It may be asked again, since the first time may come to nothing: a
+// member does not stand for election while it has a change of membership to apply.
 func (n *Node) TransferLeader(target uint64) {
-	n.inbox.addCall(func(raw *raft.RawNode) { raw.TransferLeader(target) })
+	n.inbox.addCall(func(raw *raft.RawNode) {
+		if raw.BasicStatus().LeadTransferee == target {
+			raw.TransferLeader(n.cfg.ID) // ends the one that is under way, which else would last an election timeout
+		}
+		raw.TransferLeader(target)
+	})
 }
 
 // ApplyConfChange makes a committed configuration change effective and returns the new configuration. The state machine

@@ -12,6 +12,7 @@ import (
 	"quoin.dev/server/apply"
 	"quoin.dev/server/lease"
 	"quoin.dev/server/member"
+	"quoin.dev/server/membership"
 	"quoin.dev/storage/mvcc"
 )
 
@@ -22,6 +23,18 @@ var wire = []struct{ from, to error }{
 	{apply.ErrKeyNotFound, rpctypes.ErrGRPCKeyNotFound},
 	{apply.ErrNoSpace, rpctypes.ErrGRPCNoSpace},
 	{apply.ErrCorrupt, rpctypes.ErrGRPCCorrupt},
+	{membership.ErrIDNotFound, rpctypes.ErrGRPCMemberNotFound},
+	{membership.ErrIDRemoved, rpctypes.ErrGRPCMemberNotFound},
+	{membership.ErrIDExists, rpctypes.ErrGRPCMemberExist},
+	{membership.ErrPeerURLExists, rpctypes.ErrGRPCPeerURLExist},
+	{membership.ErrNotLearner, rpctypes.ErrGRPCMemberNotLearner},
+	{membership.ErrTooManyLearners, rpctypes.ErrGRPCTooManyLearners},
+	{membership.ErrLastVoter, notEnoughStarted},
+	{member.ErrNotEnoughStarted, notEnoughStarted},
+	{member.ErrUnhealthy, rpctypes.ErrGRPCUnhealthy},
+	{member.ErrLearnerNotReady, rpctypes.ErrGRPCLearnerNotReady},
+	{member.ErrNotLeader, rpctypes.ErrGRPCNotLeader},
+	{member.ErrBadTransferee, rpctypes.ErrGRPCBadLeaderTransferee},
 	{lease.ErrNotFound, rpctypes.ErrGRPCLeaseNotFound},
 	{lease.ErrExists, rpctypes.ErrGRPCLeaseExist},
 	{lease.ErrTTLTooLarge, rpctypes.ErrGRPCLeaseTTLTooLarge},
@@ -35,6 +48,9 @@ var wire = []struct{ from, to error }{
 	{context.Canceled, status.Error(codes.Canceled, "context canceled")},
 	{context.DeadlineExceeded, status.Error(codes.DeadlineExceeded, "context deadline exceeded")},
 }
+
+// notEnoughStarted leaves with code Unknown, though it is published with another.
+var notEnoughStarted = status.Error(codes.Unknown, member.ErrNotEnoughStarted.Error())
 
 // toWire translates an error for the client; one that has a gRPC status already keeps it.
 func toWire(err error) error {
