@@ -9,7 +9,11 @@ import (
 // Cluster is members that know each other.
 type Cluster struct {
 	Members []*Member
+	Initial string // their --initial-cluster
 }
+
+// Token is the --initial-cluster-token of every cluster.
+const Token = "interop"
 
 // StartCluster runs one member of each given kind with empty directories and waits until all of them answer.
 func StartCluster(t testing.TB, kinds ...Kind) *Cluster {
@@ -19,31 +23,47 @@ func StartCluster(t testing.TB, kinds ...Kind) *Cluster {
 
 func startCluster(t testing.TB, kinds []Kind, flags []string) *Cluster {
 	t.Helper()
+	c := PrepareCluster(t, len(kinds), flags...)
+	c.Start(t, kinds...)
+	return c
+}
+
+// PrepareCluster gives members names, ports and places for their directories, which do not exist yet, and starts none.
+func PrepareCluster(t testing.TB, members int, flags ...string) *Cluster {
+	t.Helper()
 	c := &Cluster{}
 	var initial []string
-	free := freeAddresses(t, 2*len(kinds))
-	for i := range kinds {
-		m := &Member{Name: "m" + string(rune('0'+i)), Endpoint: free[2*i], peerURL: "http://" + free[2*i+1]}
+	free := freeAddresses(t, 2*members)
+	for i := range members {
+		m := &Member{Name: "m" + string(rune('0'+i)), Endpoint: free[2*i], PeerURL: "http://" + free[2*i+1]}
 		dir := t.TempDir()
 		m.Dir, m.log = filepath.Join(dir, "data"), filepath.Join(dir, "log")
 		c.Members = append(c.Members, m)
-		initial = append(initial, m.Name+"="+m.peerURL)
+		initial = append(initial, m.Name+"="+m.PeerURL)
 	}
-	for i, m := range c.Members {
+	c.Initial = strings.Join(initial, ",")
+	for _, m := range c.Members {
 		client := "http://" + m.Endpoint
 		m.flags = append([]string{
 			"--name=" + m.Name, "--data-dir=" + m.Dir,
 			"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
-			"--listen-peer-urls=" + m.peerURL, "--initial-advertise-peer-urls=" + m.peerURL,
-			"--initial-cluster=" + strings.Join(initial, ","), "--initial-cluster-token=interop",
+			"--listen-peer-urls=" + m.PeerURL, "--initial-advertise-peer-urls=" + m.PeerURL,
+			"--initial-cluster=" + c.Initial, "--initial-cluster-token=" + Token,
 		}, flags...)
 		t.Cleanup(func() { m.cleanUp(t) })
+	}
+	return c
+}
+
+// Start runs every member as the kind in its place, and waits until all of them answer.
+func (c *Cluster) Start(t testing.TB, kinds ...Kind) {
+	t.Helper()
+	for i, m := range c.Members {
 		m.start(t, kinds[i])
 	}
 	for _, m := range c.Members {
 		m.awaitReady(t)
 	}
-	return c
 }
 
 // StartOne runs a single member, with more flags if there are any.

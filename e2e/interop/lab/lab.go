@@ -53,6 +53,7 @@ var programs = map[string]*program{
 	"etcdutl":  {dir: ".", pkg: "go.etcd.io/etcd/etcdutl/v3"},
 	"quoin":    {dir: "../..", pkg: "./src/server/cmd/quoin", ours: true},
 	"quoinctl": {dir: "../..", pkg: "./src/ctl/cmd/quoinctl", ours: true},
+	"quoinutl": {dir: "../..", pkg: "./src/utl/cmd/quoinutl", ours: true},
 	// Programs on quoin's client.
 	"coordinate": {dir: "../..", pkg: "./e2e/coordinate", ours: true},
 }

@@ -33,7 +33,7 @@ type Member struct {
 	Kind      Kind   // of the process that runs or ran last
 	Dir       string // data directory
 	Endpoint  string // host:port for clients
-	peerURL   string
+	PeerURL   string
 	flags     []string
 	log       string
 	cmd       *exec.Cmd
