@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"quoin.dev/quoin/tools/bench/load"
+	"quoin.dev/quoin/tools/bench/proc"
 )
 
 const (
@@ -32,6 +33,7 @@ type member struct {
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed when the process has ended
 	err     error         // how; read after exited
+	began   proc.Memory   // once it answered
 }
 
 // startMember starts a server with an empty data directory and waits until it answers.
@@ -100,10 +102,15 @@ func (m *member) start(ctx context.Context) (time.Duration, error) {
 		m.err = cmd.Wait()
 		close(exited)
 	}()
-	if err := m.awaitReady(ctx, began); err != nil {
+	err = m.awaitReady(ctx, began)
+	took := time.Since(began)
+	if err == nil {
+		m.began, err = proc.ReadMemory(m.pid())
+	}
+	if err != nil {
 		return 0, errors.Join(err, m.stop())
 	}
-	return time.Since(began), nil
+	return took, nil
 }
 
 func (m *member) awaitReady(ctx context.Context, began time.Time) error {

@@ -24,6 +24,11 @@ const (
 	metricRSS       metric = "rss_mib"
 	metricAnon      metric = "rss_anon_mib"
 	metricDatabase  metric = "database_mib"
+	metricGrown     metric = "grown_rss_mib"  // since the start of the server
+	metricEach      metric = "rss_bytes_each" // the same for each of the things that came
+	metricGone      metric = "gone_s"         // from the end of the first lease until the key of the last one was deleted
+	metricP99Before metric = "p99_before_ms"
+	metricP99Growth metric = "p99_growth" // p99 to p99 before
 	metricStop      metric = "stop_s"
 	metricStart     metric = "start_s"
 	metricRestart   metric = "restart_s" // both together

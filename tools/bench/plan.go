@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -14,10 +15,13 @@ import (
 type kind int
 
 const (
-	kindLoad    kind = iota // requests for some time
-	kindFill                // every key of the key space put once
-	kindMemory              // memory a while after the fill
-	kindRestart             // SIGTERM, start, first answer
+	kindLoad        kind = iota // requests for some time
+	kindFill                    // every key of the key space put once
+	kindMemory                  // memory a while after the fill
+	kindWatchMemory             // memory while watchers are open
+	kindRestart                 // SIGTERM, start, first answer
+	kindExpiry                  // many leases end together beside puts
+	kindBehind                  // watchers far behind beside puts
 )
 
 // row is one line of the table.
@@ -28,6 +32,7 @@ type row struct {
 	stretch        time.Duration // times the usual duration, for requests of which a slow server answers few; 0 is 1
 	request        load.Request
 	watch          *load.Watch // beside the requests
+	each           int64       // number of things by which the memory that came since the start is divided; 0: it is not
 }
 
 // scene is a server's life from an empty data directory: the key space that is put first, then the rows in order.
@@ -80,13 +85,8 @@ func allScenes(keys int64) []scene {
 	countRow.stretch, limitRow.stretch = 2, 2
 	smallFill := fillRow("", "", small, 32, 256)
 	bigFill := fillRow("", "", small, 32, big)
-	timed := put
-	timed.Timed = true
-	one, own := timed, timed
-	one.Keys, own.Keys = 1, small
-	behindFill := fillRow("", "", 500_000, 32, 256)
 	millionFill := fillRow("load-1m", "put 1M keys of 64 B with values of 256 B, 1000 clients", keys, 64, 256)
-	return []scene{
+	scenes := []scene{
 		{name: "put-1", rows: []row{loadRow("put-1", "put 256 B values, 1 client", 1, put)}},
 		{name: "put-100", rows: []row{loadRow("put-100", "put 256 B values, 100 clients on 10 connections", 100, put)}},
 		{name: "put-1000", rows: []row{loadRow("put-1000", "put 256 B values, 1000 clients on 100 connections", 1000, put)}},
@@ -109,22 +109,13 @@ func allScenes(keys int64) []scene {
 			limitRow,
 			{name: "restart-1m", kind: kindRestart, help: "SIGTERM with 1M keys, then start until the first linearizable get"},
 		}},
-		{name: "lease-grant", rows: []row{loadRow("lease-grant", "grant leases of an hour, 1000 clients on 100 connections", 1000,
-			load.Request{Kind: load.Grant, Keys: 1, KeyBytes: 32})}},
-		{name: "watch-fan", rows: []row{watchRow("watch-fan", "events of one key at 10k watchers on 100 streams, puts in lockstep",
-			1, one, load.Watch{Watchers: 10_000, Streams: 100, Conns: 20, Shape: load.OneKey, Lockstep: true})}},
-		{name: "watch-own", rows: []row{watchRow("watch-own", "events of 10k keys with a watcher each on 100 streams, put by 100 clients",
-			100, own, load.Watch{Watchers: 10_000, Streams: 100, Conns: 20, Shape: load.OwnKey})}},
-		{name: "watch-all", rows: []row{watchRow("watch-all", "events at one watcher of everything, put by 100 clients",
-			100, timed, load.Watch{Watchers: 1, Streams: 1, Conns: 1, Shape: load.EveryKey})}},
-		{name: "watch-behind", fill: &behindFill, rows: []row{watchRow("watch-behind", "puts by 100 clients beside 10 watchers that begin 500k revisions behind",
-			100, timed, load.Watch{Watchers: 10, Streams: 10, Conns: 10, Shape: load.EveryKey, Start: 2, Beside: true})}},
 		{name: "echo", echo: true, rows: []row{
 			loadRow("echo-1", "the put-1 load on an empty gRPC server", 1, put),
 			loadRow("echo-100", "the put-100 load on an empty gRPC server", 100, put),
 			loadRow("echo-1000", "the put-1000 load on an empty gRPC server", 1000, put),
 		}},
 	}
+	return slices.Concat(scenes, leaseScenes(keys), watchScenes())
 }
 
 // selectRows drops what -rows does not name. A fill stays where a row needs it, reported or not.

@@ -121,7 +121,13 @@ func (r *runner) play(ctx context.Context, s *scene, c contender, round int) (er
 func (r *runner) measure(ctx context.Context, m *member, row *row, round int) (values, error) {
 	switch row.kind {
 	case kindMemory:
-		return r.memory(ctx, m)
+		return r.memory(ctx, m, row.each)
+	case kindWatchMemory:
+		return r.watchMemory(ctx, m, row)
+	case kindExpiry:
+		return r.expiry(ctx, m, row.each)
+	case kindBehind:
+		return r.behind(ctx, m, row, round)
 	case kindRestart:
 		return r.restart(ctx, m)
 	}
@@ -160,25 +166,6 @@ func (r *runner) load(ctx context.Context, m *member, row *row, round int) (valu
 		return nil, err
 	}
 	return loadValues(res, memory), nil
-}
-
-func (r *runner) memory(ctx context.Context, m *member) (values, error) {
-	settle := settleTime
-	if r.options.quick {
-		settle = settleQuick
-	}
-	if err := pause(ctx, settle); err != nil {
-		return nil, err
-	}
-	memory, err := proc.ReadMemory(m.pid())
-	if err != nil {
-		return nil, err
-	}
-	size, err := m.databaseBytes()
-	if err != nil {
-		return nil, err
-	}
-	return values{metricRSS: mebi(memory.RSS), metricAnon: mebi(memory.Anon), metricDatabase: mebi(size)}, nil
 }
 
 func (r *runner) restart(ctx context.Context, m *member) (values, error) {

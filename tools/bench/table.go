@@ -127,7 +127,7 @@ func (r *report) writeStates(out io.Writer) {
 	w := newTable(out)
 	any := false
 	for _, row := range r.Rows {
-		if row.kind != kindMemory && row.kind != kindRestart {
+		if row.kind == kindLoad || row.kind == kindFill {
 			continue
 		}
 		servers := r.servers(row)
@@ -153,13 +153,17 @@ func (r *report) writeGoals(out io.Writer) {
 	}
 	fmt.Fprintln(out)
 	w := newTable(out)
-	fmt.Fprintln(w, left("goal")+"\t"+left("number")+"\tratio\tbound\t\t")
+	fmt.Fprintln(w, left("goal")+"\t"+left("number")+"\tvalue\tbound\t\t")
 	for _, g := range r.Goals {
 		verdict := "met"
 		if !g.Met {
 			verdict = "missed"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", left(g.Row), left(string(g.Metric)), ratio(g.Ratio), g.Bound, verdict)
+		value := number(g.Value)
+		if g.Ratio {
+			value = ratio(g.Value)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", left(g.Row), left(string(g.Metric)), value, g.Bound, verdict)
 	}
 	w.Flush()
 	if slices.ContainsFunc(goals, func(g goal) bool { _, ok := r.find(g.row, g.metric); return !ok }) {

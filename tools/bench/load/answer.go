@@ -59,7 +59,8 @@ func (c *conn) data(f frame) error {
 	if call.received > maxAnswerBytes {
 		return fmt.Errorf("an answer is over the limit of %d bytes", maxAnswerBytes)
 	}
-	if call.keep {
+	streaming := c.run.workload.streaming
+	if call.keep || streaming {
 		call.body = append(call.body, f.payload...)
 	}
 	c.calls[f.stream] = call
@@ -71,10 +72,14 @@ func (c *conn) data(f frame) error {
 	if f.flags&flagEndStream != 0 {
 		return fmt.Errorf("the server ended stream %d without a status", f.stream)
 	}
+	if streaming && len(call.body) >= 5 && len(call.body) >= 5+int(binary.BigEndian.Uint32(call.body[1:])) {
+		c.grpcStatus = "0" // it comes when the stream ends, which these do not
+		return c.finish(f.stream)
+	}
 	return nil
 }
 
-// finish takes the answer whose trailers were just read, and sends the client's next request.
+// finish takes the answer that is complete, and sends the client's next request.
 func (c *conn) finish(stream uint32) error {
 	call, ok := c.calls[stream]
 	if !ok {
@@ -94,9 +99,13 @@ func (c *conn) finish(stream uint32) error {
 		// Latencies beyond the histogram's range are bounded by ioTimeout, so recording does not fail.
 		_ = c.hist.RecordValue(int64(now - call.sent))
 	}
-	if !c.closed {
-		c.send(now)
+	if c.closed {
+		return nil
 	}
+	if !c.run.workload.streaming {
+		stream = 0
+	}
+	c.send(now, stream)
 	return nil
 }
 

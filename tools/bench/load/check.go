@@ -17,13 +17,27 @@ func checkPut(data []byte) error {
 	return nil
 }
 
-func checkGrant(data []byte) error {
-	var r etcdserverpb.LeaseGrantResponse
-	if err := r.UnmarshalVT(data); err != nil {
-		return fmt.Errorf("decoding a lease grant response: %w", err)
+func checkGrant(least, most int64) func([]byte) error {
+	return func(data []byte) error {
+		var r etcdserverpb.LeaseGrantResponse
+		if err := r.UnmarshalVT(data); err != nil {
+			return fmt.Errorf("decoding a lease grant response: %w", err)
+		}
+		if r.ID == 0 || r.TTL < least || r.TTL > most || r.Error != "" {
+			return fmt.Errorf("a lease was granted as %d for %d s: %s", r.ID, r.TTL, r.Error)
+		}
+		return nil
 	}
-	if r.ID == 0 || r.TTL != grantedTTL || r.Error != "" {
-		return fmt.Errorf("a lease was granted as %d for %d s: %s", r.ID, r.TTL, r.Error)
+}
+
+// checkRenew expects that the lease is there.
+func checkRenew(data []byte) error {
+	var r etcdserverpb.LeaseKeepAliveResponse
+	if err := r.UnmarshalVT(data); err != nil {
+		return fmt.Errorf("decoding a keepalive response: %w", err)
+	}
+	if r.ID < firstLease || r.TTL != grantedTTL {
+		return fmt.Errorf("lease %d was renewed for %d s", r.ID, r.TTL)
 	}
 	return nil
 }

@@ -48,11 +48,11 @@ type conn struct {
 
 	calls      map[uint32]call
 	nextStream uint32
-	clients    int // this connection's share
-	idle       int // clients that wait for the server's flow-control window
-	window     int // bytes that the server still takes on this connection
-	consumed   int // bytes received since our last WINDOW_UPDATE
-	checks     int // full checks still to do
+	clients    int      // this connection's share
+	idle       []uint32 // clients that wait for the server's flow-control window, by their streams, 0 for a new one
+	window     int      // bytes that the server still takes on this connection
+	consumed   int      // bytes received since our last WINDOW_UPDATE
+	checks     int      // full checks still to do
 
 	rng    *rand.Rand
 	hist   *hdrhistogram.Histogram
@@ -118,9 +118,9 @@ func (c *conn) drive() error {
 	defer c.net.Close()
 	now := time.Since(c.run.epoch)
 	for range c.clients {
-		c.send(now)
+		c.send(now, 0)
 	}
-	for len(c.calls)+c.idle > 0 {
+	for len(c.calls)+len(c.idle) > 0 {
 		f, err := c.in.next()
 		if err != nil {
 			return fmt.Errorf("reading from the server: %w", err)
@@ -145,15 +145,13 @@ func (c *conn) flush() error {
 	return err
 }
 
-// send queues the next request of one client, or parks the client when the server's window is used up.
-func (c *conn) send(now time.Duration) {
+// send queues the next request of one client, on its stream or, if that is 0, on a new one. It parks the client when the
+// server's window is used up.
+func (c *conn) send(now time.Duration, stream uint32) {
 	w := c.run.workload
-	t := &w.templates[0]
-	if len(w.templates) > 1 {
-		t = &w.templates[c.rng.IntN(len(w.templates))]
-	}
+	t := &w.templates[w.pick(c.rng)]
 	if len(t.body) > c.window {
-		c.idle++
+		c.idle = append(c.idle, stream)
 		return
 	}
 	if ws := c.run.watchers; ws != nil && ws.spec.Lockstep {
@@ -166,18 +164,24 @@ func (c *conn) send(now time.Duration) {
 		return
 	}
 	c.window -= len(t.body)
-	id := c.nextStream
-	c.nextStream += 2
-	headers := c.headers.next()
-	c.out = appendFrameHeader(c.out, len(headers), frameHeaders, flagEndHeaders, id)
-	c.out = append(c.out, headers...)
-	c.out = appendFrameHeader(c.out, len(t.body), frameData, flagEndStream, id)
+	if stream == 0 {
+		stream = c.nextStream
+		c.nextStream += 2
+		headers := c.headers.next()
+		c.out = appendFrameHeader(c.out, len(headers), frameHeaders, flagEndHeaders, stream)
+		c.out = append(c.out, headers...)
+	}
+	flags := byte(flagEndStream)
+	if w.streaming {
+		flags = 0
+	}
+	c.out = appendFrameHeader(c.out, len(t.body), frameData, flags, stream)
 	c.out = t.append(c.out, key, now)
 	keep := c.checks > 0
 	if keep {
 		c.checks--
 	}
-	c.calls[id] = call{sent: now, keep: keep}
+	c.calls[stream] = call{sent: now, keep: keep}
 }
 
 func (c *conn) handle(f frame) error {
@@ -193,7 +197,11 @@ func (c *conn) handle(f frame) error {
 		if _, err := c.decoder.Write(block); err != nil {
 			return fmt.Errorf("decoding headers: %w", err)
 		}
-		if f.flags&flagEndStream != 0 {
+		switch {
+		case f.flags&flagEndStream == 0:
+		case c.run.workload.streaming:
+			return fmt.Errorf("the server ended a stream with status %q: %s", c.grpcStatus, c.grpcMessage)
+		default:
 			return c.finish(f.stream)
 		}
 	case frameWindowUpdate:
@@ -224,10 +232,10 @@ func (c *conn) handle(f frame) error {
 // wake lets parked clients send again.
 func (c *conn) wake() {
 	parked := c.idle
-	c.idle = 0
+	c.idle = nil
 	now := time.Since(c.run.epoch)
-	for range parked {
-		c.send(now)
+	for _, stream := range parked {
+		c.send(now, stream)
 	}
 }
 

@@ -140,8 +140,14 @@ func (r *run) result(conns []*conn, s *sampler) *Result {
 	if r.spec.Ops > 0 {
 		out.Elapsed = last
 	}
-	if r.watchers != nil && !r.watchers.spec.Beside {
-		r.watchers.add(out, all)
+	if ws := r.watchers; ws != nil {
+		out.Deletes, out.LastDelete = ws.deletes.Load(), r.epoch.Add(time.Duration(ws.last.Load()))
+		if ws.spec.Deletes > 0 {
+			out.Elapsed = min(time.Duration(ws.last.Load()), r.to) - r.from
+		}
+		if !ws.spec.Beside {
+			ws.add(out, all)
+		}
 	}
 	at := func(q float64) time.Duration { return time.Duration(all.ValueAtQuantile(q)) }
 	out.Mean, out.Max = time.Duration(all.Mean()), time.Duration(all.Max())

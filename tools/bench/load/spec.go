@@ -29,7 +29,8 @@ const (
 	Put    Kind = "put"     // one key
 	Get    Kind = "get"     // one key
 	Range  Kind = "range"   // all keys
-	Grant  Kind = "grant"   // a lease of an hour
+	Grant  Kind = "grant"   // a lease of an hour, or one that ends at a given time
+	Renew  Kind = "renew"   // a lease, on a stream that each client keeps
 	TxnMix Kind = "txn-mix" // compare-and-put, put two, create-or-delete and read two, in equal parts
 )
 
@@ -42,6 +43,13 @@ type Request struct {
 	Serializable bool
 	Limit        int64
 	CountOnly    bool
+	// Leased: what is granted has the lease with the key's number, and what is put is attached to that.
+	Leased bool
+	// Ends, if it is not zero, is when granted leases end: within the second that begins there. It must be less than
+	// MaxTTL away.
+	Ends time.Time
+	// Other: the keys are those of a second key space.
+	Other bool
 	// Timed puts begin their value with the time, so that watchers know how long an event was on its way.
 	Timed bool
 	// Each visits every key of the key space once, in a scattered order; otherwise keys are drawn at random.
@@ -83,6 +91,9 @@ type Result struct {
 
 	Errors     int64  // answers that were not what the request asked for, over the whole run
 	FirstError string // the first of them
+
+	Deletes    int64     // events of keys that were deleted, over the whole run
+	LastDelete time.Time // when the last of them came
 
 	Mean, P50, P99, P999, Max time.Duration
 

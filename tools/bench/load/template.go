@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"quoin.dev/api/etcdserverpb"
 )
@@ -20,6 +23,13 @@ const (
 	nowMarker = "\x01now-goes-here\x02\x03"
 )
 
+// leaseMarker stands for the number of a lease. Those of the key space begin with firstLease, so that each is as long when it
+// is encoded.
+const (
+	firstLease  = 1 << 56
+	leaseMarker = 0x5ead_beef_0b5e_55ed
+)
+
 // keyPrefix is what all keys of the key space start with; otherPrefix is a second key space for transactions.
 const (
 	keyPrefix   = "/bench/"
@@ -30,6 +40,7 @@ const (
 type template struct {
 	body  []byte // 5 bytes of gRPC prefix, then the encoded message
 	holes []int  // where the digits go
+	ids   []int  // where the number of the lease goes
 	nows  []int  // where the time goes, in nanoseconds since the start of the run
 }
 
@@ -45,6 +56,7 @@ func newTemplate(m message) (template, error) {
 	binary.BigEndian.PutUint32(t.body[1:], uint32(len(encoded)))
 	t.body = append(t.body, encoded...)
 	t.holes, t.nows = find(t.body, marker), find(t.body, nowMarker)
+	t.ids = find(t.body, string(protowire.AppendVarint(nil, leaseMarker)))
 	return t, nil
 }
 
@@ -66,6 +78,9 @@ func (t *template) append(dst []byte, key uint64, now time.Duration) []byte {
 	dst = append(dst, t.body...)
 	for _, hole := range t.holes {
 		putDigits(dst[start+hole:][:digitsBytes], key)
+	}
+	for _, hole := range t.ids {
+		protowire.AppendVarint(dst[start+hole:start+hole], firstLease+key)
 	}
 	for _, hole := range t.nows {
 		putDigits(dst[start+hole:][:digitsBytes], uint64(now))
@@ -104,17 +119,26 @@ func value(size int) []byte {
 type workload struct {
 	method    string // path of the RPC
 	templates []template
+	pick      func(*rand.Rand) int       // the template of the next request
+	streaming bool                       // each client keeps a stream for all its requests
 	check     func(message []byte) error // full check, run on the first answers of each connection
 	minBytes  int                        // no good answer is shorter; checked on every answer
 }
 
-// grantedTTL is in seconds.
-const grantedTTL = 3600
+// MaxTTL is the longest time to live of leases that end at a given time; grantedTTL is that of others. Both are in seconds.
+const (
+	MaxTTL     = 120
+	grantedTTL = 3600
+)
 
 const maxRequestBytes = 16 << 10 // one DATA frame, within every server's first flow-control window
 
 func newWorkload(r Request) (*workload, error) {
-	key, err := markedKey(keyPrefix, r.KeyBytes)
+	prefix := keyPrefix
+	if r.Other {
+		prefix = otherPrefix
+	}
+	key, err := markedKey(prefix, r.KeyBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +152,11 @@ func newWorkload(r Request) (*workload, error) {
 		if r.Timed {
 			copy(v, nowMarker)
 		}
-		messages = []message{&etcdserverpb.PutRequest{Key: key, Value: v}}
+		p := &etcdserverpb.PutRequest{Key: key, Value: v}
+		if r.Leased {
+			p.Lease = leaseMarker
+		}
+		messages = []message{p}
 	case Get:
 		w.method = etcdserverpb.KV_Range_FullMethodName
 		w.check = checkRange(1, 1, false)
@@ -151,8 +179,27 @@ func newWorkload(r Request) (*workload, error) {
 		}}
 	case Grant:
 		w.method = etcdserverpb.Lease_LeaseGrant_FullMethodName
-		w.check = checkGrant
-		messages = []message{&etcdserverpb.LeaseGrantRequest{TTL: grantedTTL}}
+		w.check = checkGrant(grantedTTL, grantedTTL)
+		grant := func(ttl int64) message {
+			g := &etcdserverpb.LeaseGrantRequest{TTL: ttl}
+			if r.Leased {
+				g.ID = leaseMarker
+			}
+			return g
+		}
+		messages = []message{grant(grantedTTL)}
+		if !r.Ends.IsZero() {
+			w.check, messages = checkGrant(1, MaxTTL), nil
+			for ttl := range int64(MaxTTL + 1) {
+				messages = append(messages, grant(ttl))
+			}
+			w.pick = func(*rand.Rand) int { return min(max(int(math.Ceil(time.Until(r.Ends).Seconds())), 0), MaxTTL) }
+		}
+	case Renew:
+		w.method = etcdserverpb.Lease_LeaseKeepAlive_FullMethodName
+		w.streaming = true
+		w.check = checkRenew
+		messages = []message{&etcdserverpb.LeaseKeepAliveRequest{ID: leaseMarker}}
 	case TxnMix:
 		w.method = etcdserverpb.KV_Txn_FullMethodName
 		w.check = checkTxn
@@ -169,6 +216,13 @@ func newWorkload(r Request) (*workload, error) {
 			return nil, fmt.Errorf("a request of %d bytes is over the generator's limit of %d", len(t.body), maxRequestBytes)
 		}
 		w.templates = append(w.templates, t)
+	}
+	switch {
+	case w.pick != nil:
+	case len(w.templates) == 1:
+		w.pick = func(*rand.Rand) int { return 0 }
+	default:
+		w.pick = func(rng *rand.Rand) int { return rng.IntN(len(w.templates)) }
 	}
 	return &w, nil
 }

@@ -27,6 +27,8 @@ type Watch struct {
 	Start int64
 	// Lockstep holds puts back until the events of almost all earlier ones have arrived at every watcher.
 	Lockstep bool
+	// Deletes, if it is not 0, ends the run when so many keys were deleted.
+	Deletes int64
 	// Beside: the result is about the puts, beside which the watchers are; otherwise it is about the events.
 	Beside bool
 }
@@ -36,9 +38,10 @@ type Shape string
 
 // The shapes of watches.
 const (
-	OneKey   Shape = "one-key"  // all of them the first key
-	OwnKey   Shape = "own-key"  // each a key of its own
-	EveryKey Shape = "all-keys" // each the whole key space
+	OneKey    Shape = "one-key"    // all of them the first key
+	OwnKey    Shape = "own-key"    // each a key of its own
+	EveryKey  Shape = "all-keys"   // each the whole key space
+	OtherKeys Shape = "other-keys" // each the whole second key space
 )
 
 // lockstepPuts is how many puts may be ahead of the events of the slowest one.
@@ -53,9 +56,11 @@ type watchers struct {
 	spec   *Watch
 	conns  []*watchConn
 	events atomic.Int64 // that have arrived, over the whole run
-	puts   int64        // of the one client in lockstep
-	over   chan struct{}
-	group  sync.WaitGroup
+	// deletes are those of them that delete, last is when the latest of these came, since the start of the run.
+	deletes, last atomic.Int64
+	puts          int64 // of the one client in lockstep
+	over          chan struct{}
+	group         sync.WaitGroup
 }
 
 // watchConn is one connection with some streams of watches.
@@ -88,6 +93,19 @@ func (r *run) watch() (*watchers, error) {
 		ws.conns = append(ws.conns, c)
 	}
 	return ws, nil
+}
+
+// Hold opens the watchers of a spec and keeps them while fn runs.
+func Hold(spec Spec, fn func() error) error {
+	r := &run{spec: spec, epoch: time.Now(), to: spec.Duration}
+	ws, err := r.watch()
+	if err != nil {
+		return err
+	}
+	ws.start()
+	err = fn()
+	ws.close()
+	return errors.Join(err, ws.failed())
 }
 
 // part is the half-open range of the i-th of n equal parts.
@@ -140,6 +158,8 @@ func (c *watchConn) create(stream uint32, w int) error {
 	switch c.all.spec.Shape {
 	case EveryKey:
 		r.Key, r.RangeEnd = []byte(keyPrefix), prefixEnd(keyPrefix)
+	case OtherKeys:
+		r.Key, r.RangeEnd = []byte(otherPrefix), prefixEnd(otherPrefix)
 	case OneKey, OwnKey:
 		key, err := markedKey(keyPrefix, c.all.run.spec.Request.KeyBytes)
 		if err != nil {
@@ -271,6 +291,7 @@ const (
 	responseCreated  = 3
 	responseCanceled = 4
 	responseEvents   = 11
+	eventType        = 1
 	eventKV          = 2
 	kvValue          = 5
 )
@@ -279,7 +300,7 @@ const (
 // were sent.
 func (c *watchConn) message(m []byte) error {
 	now := time.Since(c.all.run.epoch)
-	events := 0
+	events, deletes := 0, 0
 	err := eachField(m, func(field protowire.Number, v []byte) error {
 		switch field {
 		case responseCreated:
@@ -289,6 +310,9 @@ func (c *watchConn) message(m []byte) error {
 		case responseEvents:
 			events++
 			return eachField(v, func(field protowire.Number, v []byte) error {
+				if field == eventType {
+					deletes++ // the type of a put is zero, which is not encoded
+				}
 				if field != eventKV {
 					return nil
 				}
@@ -303,6 +327,12 @@ func (c *watchConn) message(m []byte) error {
 		return nil
 	})
 	c.all.events.Add(int64(events))
+	if deletes > 0 {
+		c.all.last.Store(int64(now))
+		if n := c.all.deletes.Add(int64(deletes)); c.all.spec.Deletes > 0 && n >= c.all.spec.Deletes {
+			c.all.run.stopped.Store(true)
+		}
+	}
 	if c.all.run.measured(now) {
 		c.bytes += int64(len(m))
 	}
