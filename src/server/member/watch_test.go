@@ -45,7 +45,7 @@ func (w *watcher) expect(t testing.TB, last int64) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for w.next <= last {
-		r, err := w.stream.Next(ctx)
+		r, err := w.stream.Next(ctx, nil)
 		if err != nil {
 			t.Fatalf("waiting for revision %d: %v", w.next, err)
 		}

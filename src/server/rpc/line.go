@@ -148,7 +148,7 @@ func (l line) watch(ctx context.Context, key, end []byte, from int64, fn func(*m
 		return err
 	}
 	for {
-		r, err := stream.Next(ctx)
+		r, err := stream.Next(ctx, nil)
 		switch {
 		case err != nil:
 			return toWire(err)

@@ -67,19 +67,9 @@ func (s *watchServer) Watch(client grpc.BidiStreamingServer[pb.WatchRequest, pb.
 	}()
 	ticker := time.NewTicker(s.progress + rand.N(s.progress/progressJitter))
 	defer ticker.Stop()
-	go func() {
-		for {
-			select {
-			case <-ticker.C:
-				stream.Tick()
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
 	sender := watchSender{client: client, m: s.m}
 	for {
-		reply, err := stream.Next(ctx)
+		reply, err := stream.Next(ctx, ticker.C)
 		if err == nil {
 			err = sender.send(&reply)
 		} else {

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -11,6 +12,8 @@ import (
 const (
 	// historyBytes is about how much of the store's rows one pass reads.
 	historyBytes = 1 << 20
+	// longestBreath bounds the pause after a pass that was held up itself.
+	longestBreath = 20 * time.Millisecond
 	// recentPerPass is how many batches in memory one pass takes while the dispatcher waits.
 	recentPerPass = 256
 )
@@ -24,7 +27,23 @@ func (h *Hub) catchUp() {
 			return
 		}
 		for h.ctx.Err() == nil && h.pass() {
+			h.breathe()
 		}
+	}
+}
+
+// breathe leaves half of the time to writes, if there were any during the last pass.
+func (h *Hub) breathe() {
+	h.mu.Lock()
+	took, writes := h.took, h.dispatched > h.seen
+	h.took, h.seen = 0, h.dispatched
+	h.mu.Unlock()
+	if took == 0 || !writes {
+		return
+	}
+	select {
+	case <-time.After(min(took, longestBreath)):
+	case <-h.ctx.Done():
 	}
 }
 
@@ -96,6 +115,7 @@ func (h *Hub) history(from int64) bool {
 		return false
 	}
 	var batches []*batch
+	began := time.Now()
 	now := store.Revision()
 	next, err := store.Changes(h.ctx, from, historyBytes, func(c mvcc.Change) {
 		if n := len(batches); n == 0 || batches[n-1].revision != c.Revision {
@@ -117,6 +137,7 @@ func (h *Hub) history(from int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.arrive(next)
+	h.took = time.Since(began)
 	return true
 }
 
@@ -141,9 +162,8 @@ func (h *Hub) arrive(next int64) {
 		}
 	})
 	for _, w := range arrived {
-		h.late.remove(w)
 		w.behind = false
-		h.upToDate.add(w)
+		h.late.move(w, &h.upToDate)
 	}
 }
 

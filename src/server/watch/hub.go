@@ -8,7 +8,9 @@ package watch
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -53,8 +55,10 @@ type Hub struct {
 	recent     recent
 	dispatched int64 // every batch up to this revision was matched
 	place      int64 // where the last pass of those that are behind began
-	touched    []*Watcher
-	filled     []*Stream // got events in the present pass
+	touched    []touch
+	filled     []*Stream     // got events in the present pass
+	took       time.Duration // of the last pass, if it was through the rows of the store
+	seen       int64         // what was dispatched when it ended
 
 	moves chan struct{} // has one token when watchers that are behind may get on
 }
@@ -177,44 +181,62 @@ func (h *Hub) dispatch() {
 	}
 }
 
+// touch is a watcher with the events of the batch that is being matched.
+type touch struct {
+	w      *Watcher
+	events []*Event
+}
+
 // match offers a batch to the watchers in m that want it. Those whose stream is full are behind from then on.
 func (h *Hub) match(m *matcher, b *batch, header int64) {
-	touched := h.touched[:0]
 	for i := range b.changes {
 		c := &b.changes[i]
 		m.each(c.Key, func(w *Watcher) {
-			if w.next > b.revision || (w.behind && w.pass != passTaken) || (c.Tombstone && w.options.NoDelete) || (!c.Tombstone && w.options.NoPut) {
+			if w.next > b.revision || (w.behind && w.pass != passTaken) || (c.Tombstone && w.noDelete) || (!c.Tombstone && w.noPut) {
 				return
 			}
-			if len(w.hits) == 0 {
-				touched = append(touched, w)
-			}
-			w.hits = append(w.hits, b.event(i))
+			h.touch(w, b.event(i))
 		})
 	}
-	for i, w := range touched {
-		taken := w.stream.offer(w, header, w.hits)
-		if w.behind {
-			h.filled = append(h.filled, w.stream) // released when the pass is over
-		} else {
-			w.stream.signal()
-		}
-		clear(w.hits)
-		w.hits = w.hits[:0]
-		touched[i] = nil
-		w.quiet = false
-		switch {
-		case taken:
-			w.next = b.revision + 1
-		case w.behind:
-			w.pass, w.next = passNone, b.revision
-		default:
-			h.upToDate.remove(w)
-			w.behind, w.pass, w.next = true, passNone, b.revision
-			h.late.add(w)
-		}
+	for i := range h.touched {
+		t := &h.touched[i]
+		h.offer(t.w, b, header, t.events)
+		clear(t.events)
+		t.w, t.events = nil, t.events[:0]
 	}
-	h.touched = touched[:0]
+	h.touched = h.touched[:0]
+}
+
+// touch notes an event for a watcher. The lists of events are used again.
+func (h *Hub) touch(w *Watcher, e *Event) {
+	if w.hits == 0 {
+		n := len(h.touched)
+		h.touched = slices.Grow(h.touched, 1)[:n+1]
+		h.touched[n].w = w
+		w.hits = int32(n + 1)
+	}
+	t := &h.touched[w.hits-1]
+	t.events = append(t.events, e)
+}
+
+// offer gives a watcher its events of a batch.
+func (h *Hub) offer(w *Watcher, b *batch, header int64, events []*Event) {
+	taken := w.stream.offer(w, header, events)
+	if w.behind {
+		h.filled = append(h.filled, w.stream) // released when the pass is over
+	} else {
+		w.stream.signal()
+	}
+	w.hits, w.quiet = 0, false
+	switch {
+	case taken:
+		w.next = b.revision + 1
+	case w.behind:
+		w.pass, w.next = passNone, b.revision
+	default:
+		w.behind, w.pass, w.next = true, passNone, b.revision
+		h.upToDate.move(w, &h.late)
+	}
 }
 
 // fallBehind makes every watcher one that has to catch up, from behind what was dispatched.
@@ -222,9 +244,8 @@ func (h *Hub) fallBehind() {
 	var all []*Watcher
 	h.upToDate.all(func(w *Watcher) { all = append(all, w) })
 	for _, w := range all {
-		h.upToDate.remove(w)
 		w.behind, w.pass, w.next = true, passNone, max(w.next, h.dispatched+1)
-		h.late.add(w)
+		h.upToDate.move(w, &h.late)
 	}
 }
 
@@ -241,13 +262,13 @@ func (h *Hub) reply(e *entry) Reply {
 	if e.plain != nil {
 		return *e.plain
 	}
-	r := Reply{ID: e.w.id, Revision: e.revision, Fragment: e.w.options.Fragment, Frames: make([][]byte, len(e.events))}
-	if e.w.options.PrevKV {
+	r := Reply{ID: e.w.id, Revision: e.revision, Fragment: e.w.fragment, Frames: make([][]byte, len(e.events))}
+	if e.w.prevKV {
 		h.storeMu.RLock()
 		defer h.storeMu.RUnlock()
 	}
 	for i, ev := range e.events {
-		if r.Frames[i] = ev.frame; e.w.options.PrevKV && h.store != nil {
+		if r.Frames[i] = ev.frame; e.w.prevKV && h.store != nil {
 			r.Frames[i] = ev.frameWithPrev(h.store)
 		}
 	}

@@ -102,7 +102,7 @@ func (s *bench) next(stream *Stream) Reply {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	r, err := stream.Next(ctx)
+	r, err := stream.Next(ctx, nil)
 	check(s.t, err)
 	return r
 }

@@ -1,14 +1,14 @@
 package watch
 
 import (
-	"bytes"
 	"math/rand/v2"
+	"strings"
 )
 
-// interval is [from, to); single is the key from alone, and an open one has no end.
+// interval is [from, to); one that is single is the key from alone, and an open one has no end, whatever to says.
 type interval struct {
-	from, to []byte
-	single   bool
+	from, to     string
+	single, open bool
 }
 
 // matcher finds the watchers of a key. Watchers of equal intervals share a group; single keys are looked up in a map, other
@@ -28,13 +28,13 @@ type node struct {
 	group
 	left, right *node
 	priority    uint32
-	furthest    []byte // nil: no end
+	furthest    end
 }
 
-// add puts a watcher in.
-func (m *matcher) add(w *Watcher) {
-	g := m.groupOf(w.interval)
-	w.group, w.slot = g, len(g.members)
+// add puts a watcher of an interval in.
+func (m *matcher) add(in interval, w *Watcher) {
+	g := m.groupOf(in)
+	w.group, w.slot = g, int32(len(g.members))
 	g.members = append(g.members, w)
 	m.count++
 }
@@ -48,10 +48,10 @@ func (m *matcher) groupOf(in interval) *group {
 	if m.keys == nil {
 		m.keys = map[string]*group{}
 	}
-	g := m.keys[string(in.from)]
+	g := m.keys[in.from]
 	if g == nil {
 		g = &group{interval: in}
-		m.keys[string(in.from)] = g
+		m.keys[in.from] = g
 	}
 	return g
 }
@@ -59,7 +59,7 @@ func (m *matcher) groupOf(in interval) *group {
 // remove takes a watcher out that is in.
 func (m *matcher) remove(w *Watcher) {
 	g := w.group
-	last := len(g.members) - 1
+	last := int32(len(g.members) - 1)
 	g.members[w.slot] = g.members[last]
 	g.members[w.slot].slot = w.slot
 	g.members[last] = nil
@@ -69,10 +69,17 @@ func (m *matcher) remove(w *Watcher) {
 	switch {
 	case last > 0:
 	case g.single:
-		delete(m.keys, string(g.from))
+		delete(m.keys, g.from)
 	default:
 		m.root = m.root.erase(g.interval)
 	}
+}
+
+// move takes a watcher out and puts it into another matcher.
+func (m *matcher) move(w *Watcher, to *matcher) {
+	in := w.group.interval
+	m.remove(w)
+	to.add(in, w)
 }
 
 // each calls fn for the watchers of a key. fn must not change the matcher.
@@ -82,7 +89,7 @@ func (m *matcher) each(key []byte, fn func(*Watcher)) {
 			fn(w)
 		}
 	}
-	m.root.stab(key, fn)
+	m.root.stab(string(key), fn)
 }
 
 // all calls fn for every watcher.
@@ -106,13 +113,13 @@ func (n *node) walk(fn func(*Watcher)) {
 	n.right.walk(fn)
 }
 
-func (n *node) stab(key []byte, fn func(*Watcher)) {
-	for n != nil && !endsBy(n.furthest, key) {
+func (n *node) stab(key string, fn func(*Watcher)) {
+	for n != nil && !n.furthest.by(key) {
 		n.left.stab(key, fn)
-		if bytes.Compare(n.from, key) > 0 {
+		if n.from > key {
 			return // and so does everything to the right
 		}
-		if !endsBy(n.to, key) {
+		if !n.end().by(key) {
 			for _, w := range n.members {
 				fn(w)
 			}
@@ -121,29 +128,42 @@ func (n *node) stab(key []byte, fn func(*Watcher)) {
 	}
 }
 
-// endsBy says that an interval with this end does not reach key.
-func endsBy(to, key []byte) bool { return to != nil && bytes.Compare(to, key) <= 0 }
+// end is where an interval ends, or that it does not.
+type end struct {
+	to   string
+	open bool
+}
 
-// compare orders by start, then by end, with no end last.
-func (in interval) compare(other interval) int {
-	if c := bytes.Compare(in.from, other.from); c != 0 {
-		return c
-	}
+func (in interval) end() end { return end{in.to, in.open} }
+
+// by says that an interval with this end does not reach key.
+func (e end) by(key string) bool { return !e.open && e.to <= key }
+
+// compare orders ends; none is the last.
+func (e end) compare(other end) int {
 	switch {
-	case in.to == nil && other.to == nil:
+	case e.open && other.open:
 		return 0
-	case in.to == nil:
+	case e.open:
 		return 1
-	case other.to == nil:
+	case other.open:
 		return -1
 	}
-	return bytes.Compare(in.to, other.to)
+	return strings.Compare(e.to, other.to)
+}
+
+// compare orders by start, then by end.
+func (in interval) compare(other interval) int {
+	if c := strings.Compare(in.from, other.from); c != 0 {
+		return c
+	}
+	return in.end().compare(other.end())
 }
 
 // insert returns the new root of the subtree, and the node of the interval.
 func (n *node) insert(in interval) (root, found *node) {
 	if n == nil {
-		n = &node{group: group{interval: in}, priority: rand.Uint32(), furthest: in.to}
+		n = &node{group: group{interval: in}, priority: rand.Uint32(), furthest: in.end()}
 		return n, n
 	}
 	switch c := in.compare(n.interval); {
@@ -201,9 +221,9 @@ func (n *node) rotateLeft() *node {
 }
 
 func (n *node) update() {
-	n.furthest = n.to
+	n.furthest = n.end()
 	for _, child := range []*node{n.left, n.right} {
-		if n.furthest != nil && child != nil && (child.furthest == nil || bytes.Compare(child.furthest, n.furthest) > 0) {
+		if child != nil && child.furthest.compare(n.furthest) > 0 {
 			n.furthest = child.furthest
 		}
 	}

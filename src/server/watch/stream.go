@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Limits of what waits in a stream. One that is full gets nothing more until half of it is sent; its watchers then catch up.
@@ -65,14 +66,17 @@ type Stream struct {
 	held   bool // a pass is adding events, which go out together when it is over
 }
 
-// Next returns the next reply; it waits for one until ctx ends. It is for one goroutine.
-func (s *Stream) Next(ctx context.Context) (Reply, error) {
+// Next returns the next reply; it waits for one until ctx ends. Whenever tick says so, watchers that have been quiet hear of
+// the revision. It is for one goroutine.
+func (s *Stream) Next(ctx context.Context, tick <-chan time.Time) (Reply, error) {
 	for {
 		if e := s.pop(); e != nil {
 			return s.hub.reply(e), nil
 		}
 		select {
 		case <-s.wake:
+		case <-tick:
+			s.Tick()
 		case <-ctx.Done():
 			return Reply{}, ctx.Err()
 		}

@@ -159,7 +159,7 @@ func (ts *twinStream) read(ctx context.Context) {
 		if ts.slow && ts.rng.IntN(20) == 0 {
 			time.Sleep(time.Duration(ts.rng.IntN(30)) * time.Millisecond)
 		}
-		r, err := ts.stream.Next(ctx)
+		r, err := ts.stream.Next(ctx, nil)
 		if err != nil {
 			return
 		}

@@ -20,21 +20,23 @@ type Options struct {
 	Progress bool // wants to hear of the revision when it has been quiet
 }
 
-// Watcher is one watch of a stream. Its fields belong to the hub's lock, but for open, which belongs to its stream's.
+// Watcher is one watch of a stream. Its fields belong to the hub's lock, but for open, which belongs to its stream's. There may
+// be a million of them: it is kept small.
 type Watcher struct {
-	interval
-	options Options
-	stream  *Stream
-	id      int64
-
-	group  *group
-	slot   int
-	behind bool
-	pass   pass     // part in the current pass, for one that is behind
-	next   int64    // first revision that was not seen
-	quiet  bool     // no event since the last tick
-	hits   []*Event // of the batch that is being matched
+	group  *group // of all that watch the same keys
+	stream *Stream
+	id     int64
+	start  int64 // first revision of interest
+	next   int64 // first revision that was not seen
 	open   *entry
+	slot   int32 // in its group
+	hits   int32 // its place among those with events of the batch that is being matched, from 1 on
+
+	prevKV, noPut, noDelete, fragment, progress bool
+
+	behind bool
+	pass   pass // part in the current pass, for one that is behind
+	quiet  bool // no event since the last tick
 }
 
 // pass is the part that a watcher has in a pass of those that are behind.
@@ -53,13 +55,13 @@ func newInterval(key, end []byte) (interval, error) {
 	}
 	switch {
 	case len(end) == 0:
-		return interval{from: key, single: true}, nil
+		return interval{from: string(key), single: true}, nil
 	case len(end) == 1 && end[0] == 0:
-		return interval{from: key}, nil
+		return interval{from: string(key), open: true}, nil
 	case string(end) <= string(key):
 		return interval{}, ErrEmptyRange
 	}
-	return interval{from: key, to: end}, nil
+	return interval{from: string(key), to: string(end)}, nil
 }
 
 // Watch adds a watcher, and queues the reply that says so with the revision now. A watcher of revisions that are compacted is
@@ -82,7 +84,10 @@ func (s *Stream) Watch(o Options, now, compacted int64) error {
 	} else if s.watchers[id] != nil {
 		return ErrDuplicateID
 	}
-	w := &Watcher{interval: in, options: o, stream: s, id: id, next: o.Start, quiet: true}
+	w := &Watcher{
+		stream: s, id: id, start: o.Start, next: o.Start, quiet: true,
+		prevKV: o.PrevKV, noPut: o.NoPut, noDelete: o.NoDelete, fragment: o.Fragment, progress: o.Progress,
+	}
 	if o.Start == 0 {
 		w.next = now + 1
 	}
@@ -94,11 +99,11 @@ func (s *Stream) Watch(o Options, now, compacted int64) error {
 	s.watchers[id] = w
 	h.watched()
 	if w.next > h.dispatched && h.attached {
-		h.upToDate.add(w)
+		h.upToDate.add(in, w)
 		return nil
 	}
 	w.behind = true
-	h.late.add(w)
+	h.late.add(in, w)
 	h.behindMayMove()
 	return nil
 }
@@ -148,7 +153,7 @@ func (s *Stream) Tick() {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	for _, w := range s.watchers {
-		if w.options.Progress && w.quiet && s.hub.current(w) {
+		if w.progress && w.quiet && s.hub.current(w) {
 			s.say(Reply{ID: w.id, Revision: s.hub.dispatched})
 		}
 		w.quiet = true
@@ -156,4 +161,4 @@ func (s *Stream) Tick() {
 }
 
 // current says whether a watcher was offered everything that was dispatched, and that has reached where it begins.
-func (h *Hub) current(w *Watcher) bool { return !w.behind && w.options.Start <= h.dispatched }
+func (h *Hub) current(w *Watcher) bool { return !w.behind && w.start <= h.dispatched }
