@@ -23,9 +23,10 @@ import (
 const (
 	// grpcOverheadBytes is what a message may be larger than the largest request: room for the envelope.
 	grpcOverheadBytes = 512 << 10
-	// writeBufferBytes and readBufferBytes are per connection; a busy connection writes many small responses at once.
+	// writeBufferBytes is for each connection that is writing: a busy one writes many small responses at once. readBufferBytes
+	// is for each connection, however quiet.
 	writeBufferBytes = 64 << 10
-	readBufferBytes  = 64 << 10
+	readBufferBytes  = 16 << 10
 	// greetingTimeout bounds how long a new connection may take until it can carry requests.
 	greetingTimeout = 10 * time.Second
 	// streamWorkers serve requests on goroutines that are kept, whose stacks have grown already.
@@ -54,6 +55,7 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 		grpc.MaxConcurrentStreams(o.MaxConcurrentStreams),
 		grpc.WriteBufferSize(writeBufferBytes),
 		grpc.ReadBufferSize(readBufferBytes),
+		grpc.SharedWriteBuffer(true), // most connections are quiet most of the time
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: o.KeepAliveMinTime}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: o.KeepAliveInterval, Timeout: o.KeepAliveTimeout}),
