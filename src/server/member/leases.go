@@ -6,20 +6,10 @@ import (
 	"math"
 	"time"
 
-	"go.uber.org/zap"
-
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/apply"
 	"quoin.dev/server/lease"
-)
-
-const (
-	// revokesAtOnce bounds the revokes that are on their way through the log. Leases that end together are many, and what
-	// clients write goes the same way.
-	revokesAtOnce = 512
-	// revokeRetryInterval is when a revoke that has failed is tried again.
-	revokeRetryInterval = time.Second
 )
 
 // LeaseGrant makes a lease; an id of 0 lets the member choose one.
@@ -178,86 +168,4 @@ func (m *Member) peerURLs(id uint64) []string {
 		}
 	}
 	return nil
-}
-
-// keepLeases runs leases down whenever this member leads.
-func (m *Member) keepLeases() {
-	for {
-		select {
-		case <-m.stopping:
-			return
-		case <-m.termBegan:
-		}
-		for term := m.node.Term(); m.node.Leader() == m.id; term = m.node.Term() {
-			if !m.leadLeases(term) {
-				return
-			}
-		}
-	}
-}
-
-// leadLeases runs leases down for as long as this member leads in a term; false when the member stops.
-func (m *Member) leadLeases(term uint64) bool {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	// What was recorded of the leases in former terms has to be applied before it is read.
-	if err := m.reads.wait(ctx); err != nil {
-		return !errors.Is(err, ErrStopped)
-	}
-	m.clock.Start(func() []lease.Lease {
-		list, _, _ := m.Leases() // a member that has stopped has none to run down
-		return list
-	}, time.Now(), m.cfg.Raft.ElectionTimeout)
-	defer m.clock.Stop()
-	m.loops.Go(func() { m.recordLeases(ctx, term) })
-	due := time.NewTimer(0)
-	defer due.Stop()
-	slots := make(chan struct{}, revokesAtOnce)
-	free := make(chan struct{}, 1) // has a token when a slot became free
-	for {
-		ids, next := m.clock.Expired(time.Now(), cap(slots)-len(slots))
-		for _, id := range ids {
-			slots <- struct{}{}
-			m.loops.Go(func() {
-				m.expire(ctx, term, id)
-				<-slots
-				select {
-				case free <- struct{}{}:
-				default:
-				}
-			})
-		}
-		if len(ids) > 0 {
-			m.logger.Debug("leases have expired", zap.Int("count", len(ids)))
-		}
-		var timer <-chan time.Time
-		if !next.IsZero() && len(slots) < cap(slots) {
-			due.Reset(time.Until(next))
-			timer = due.C
-		}
-		select {
-		case <-timer:
-		case <-free:
-		case <-m.clock.Wake():
-		case <-m.termBegan:
-			if m.node.Leader() != m.id || m.node.Term() != term {
-				return true
-			}
-		case <-m.stopping:
-			return false
-		}
-	}
-}
-
-// expire revokes a lease whose time is over. The request goes into the log of this term or nowhere: what was right to
-// revoke while this member led may have been renewed at the next leader (etcd#15247).
-func (m *Member) expire(ctx context.Context, term uint64, id lease.ID) {
-	_, err := m.proposeIn(ctx, term, &pb.InternalRaftRequest{LeaseRevoke: &pb.LeaseRevokeRequest{ID: int64(id)}})
-	switch {
-	case errors.Is(err, lease.ErrNotFound):
-		m.clock.Revoked(id)
-	case err != nil && ctx.Err() == nil:
-		m.logger.Warn("failed to revoke an expired lease, which is tried again", zap.Int64("lease-id", int64(id)), zap.Error(err))
-		m.clock.Retry(id, time.Now().Add(revokeRetryInterval))
-	}
 }

@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,4 +129,28 @@ func TestARevokeOfAnotherTermGoesNowhere(t *testing.T) {
 	w.Expect(leader.node.Term()).To(Equal(term), "the test needs a leader that stays")
 	w.Expect(revoke(leader, term)).To(Succeed())
 	w.Expect(leader.get(t, "kept")).To(BeEmpty())
+}
+
+// TestManyLeasesEndTogether, more of them than may be on their way at once, and writes go on.
+func TestManyLeasesEndTogether(t *testing.T) {
+	w := NewWithT(t)
+	m := beginReady(t, alone(t))
+	const leases, granters = 2*revokesAtOnce + 100, 64
+	var all sync.WaitGroup
+	for g := range int64(granters) {
+		all.Go(func() {
+			for id := g + 1; id <= leases; id += granters {
+				if _, err := m.LeaseGrant(t.Context(), &pb.LeaseGrantRequest{ID: id, TTL: 1}); err != nil {
+					t.Errorf("lease %d: %v", id, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	w.Eventually(func() int {
+		m.put(t, "written", "meanwhile")
+		left, _, err := m.Leases()
+		w.Expect(err).NotTo(HaveOccurred())
+		return len(left)
+	}, "60s", "10ms").Should(BeZero())
 }

@@ -80,21 +80,17 @@ func (m *Member) UpdateMember(ctx context.Context, id uint64, peerURLs []string)
 // changeMembers sends a change through the log. Whether it is possible is decided where it is applied, since this member's
 // list may be old.
 func (m *Member) changeMembers(ctx context.Context, change *raftpb.ConfChange) ([]membership.Member, error) {
-	id, start := m.ids.next(), time.Now()
+	id := m.ids.next()
 	change.Id = new(id)
 	data, err := proto.Marshal(change)
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > m.MaxRequestBytes() {
-		return nil, ErrRequestTooLarge
+	p, err := m.send(id, raftnode.Proposal{Data: data, Type: raftpb.EntryConfChange})
+	if err != nil {
+		return nil, err
 	}
-	w := m.waits.add(id, start.Add(m.cfg.RequestTimeout()))
-	if err := m.node.Propose(raftnode.Proposal{Data: data, Type: raftpb.EntryConfChange, Owner: w}); err != nil {
-		m.waits.abandon(id)
-		return nil, ErrTooManyRequests
-	}
-	o, err := m.await(ctx, id, w, start)
+	o, err := m.await(ctx, p)
 	return o.members, err
 }
 

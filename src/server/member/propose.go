@@ -38,45 +38,67 @@ const anyTerm = 0
 
 // proposeIn is Propose for a request that is right only while this member leads in a term; ctx has to end with that.
 func (m *Member) proposeIn(ctx context.Context, term uint64, r *pb.InternalRaftRequest) (apply.Result, error) {
+	p, err := m.begin(term, r)
+	if err != nil {
+		return apply.Result{}, err
+	}
+	o, err := m.await(ctx, p)
+	return o.result, err
+}
+
+// pending is a request on its way through the log.
+type pending struct {
+	id    uint64
+	w     *waiter
+	start time.Time
+}
+
+// begin sends a request on its way; await has to follow.
+func (m *Member) begin(term uint64, r *pb.InternalRaftRequest) (pending, error) {
 	lag := uint64(maxApplyLag)
 	if r.LeaseRevoke != nil {
 		lag = maxRevokeApplyLag
 	}
 	if m.node.Commit() > m.applied.index()+lag {
-		return apply.Result{}, ErrTooManyRequests
+		return pending{}, ErrTooManyRequests
 	}
 	if err := m.admitSize(r); err != nil {
-		return apply.Result{}, err
+		return pending{}, err
 	}
 	id := m.ids.next()
 	r.Header = &pb.RequestHeader{ID: id}
 	data, err := r.MarshalVT()
 	if err != nil {
-		return apply.Result{}, err
+		return pending{}, err
 	}
-	if len(data) > m.MaxRequestBytes() {
-		return apply.Result{}, ErrRequestTooLarge
-	}
-	start := time.Now()
-	w := m.waits.add(id, start.Add(m.cfg.RequestTimeout()))
-	if err := m.node.Propose(raftnode.Proposal{Data: data, Owner: w, Term: term}); err != nil {
-		m.waits.abandon(id)
-		return apply.Result{}, ErrTooManyRequests
-	}
-	o, err := m.await(ctx, id, w, start)
-	return o.result, err
+	return m.send(id, raftnode.Proposal{Data: data, Term: term})
 }
 
-// await returns what became of the request id, which came at start.
-func (m *Member) await(ctx context.Context, id uint64, w *waiter, start time.Time) (outcome, error) {
+// send gives an encoded request to raft.
+func (m *Member) send(id uint64, proposal raftnode.Proposal) (pending, error) {
+	if len(proposal.Data) > m.MaxRequestBytes() {
+		return pending{}, ErrRequestTooLarge
+	}
+	start := time.Now()
+	p := pending{id: id, w: m.waits.add(id, start.Add(m.cfg.RequestTimeout())), start: start}
+	proposal.Owner = p.w
+	if err := m.node.Propose(proposal); err != nil {
+		m.waits.abandon(id)
+		return pending{}, ErrTooManyRequests
+	}
+	return p, nil
+}
+
+// await returns what became of a request.
+func (m *Member) await(ctx context.Context, p pending) (outcome, error) {
 	select {
-	case o := <-w.done:
+	case o := <-p.w.done:
 		if o.timedOut {
-			return outcome{}, m.timeoutError(start)
+			return outcome{}, m.timeoutError(p.start)
 		}
 		return o, o.result.Err
 	case <-ctx.Done():
-		m.waits.abandon(id)
+		m.waits.abandon(p.id)
 		return outcome{}, ctx.Err()
 	case <-m.stopping:
 		return outcome{}, ErrStopped
