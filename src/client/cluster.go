@@ -4,6 +4,7 @@ import (
 	"context"
 
 	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/pkg/clusterurl"
 )
 
 // Responses of the calls about members, as they are on the wire.
@@ -16,7 +17,7 @@ type (
 	MemberPromoteResponse = pb.MemberPromoteResponse
 )
 
-// Cluster lists and changes the members.
+// Cluster lists and changes the members. URLs that no member can have are refused before a member is asked.
 type Cluster interface {
 	// MemberList returns the members. With WithSerializable it is the view of the member that is asked.
 	MemberList(ctx context.Context, opts ...OpOption) (*MemberListResponse, error)
@@ -47,12 +48,18 @@ func (c *cluster) MemberList(ctx context.Context, opts ...OpOption) (*MemberList
 }
 
 func (c *cluster) MemberAdd(ctx context.Context, peerAddrs []string) (*MemberAddResponse, error) {
-	resp, err := c.remote.MemberAdd(ctx, &pb.MemberAddRequest{PeerURLs: peerAddrs})
-	return resp, ContextError(ctx, err)
+	return c.add(ctx, &pb.MemberAddRequest{PeerURLs: peerAddrs})
 }
 
 func (c *cluster) MemberAddAsLearner(ctx context.Context, peerAddrs []string) (*MemberAddResponse, error) {
-	resp, err := c.remote.MemberAdd(ctx, &pb.MemberAddRequest{PeerURLs: peerAddrs, IsLearner: true})
+	return c.add(ctx, &pb.MemberAddRequest{PeerURLs: peerAddrs, IsLearner: true})
+}
+
+func (c *cluster) add(ctx context.Context, req *pb.MemberAddRequest) (*MemberAddResponse, error) {
+	if _, err := clusterurl.ParseList(req.PeerURLs); err != nil {
+		return nil, err
+	}
+	resp, err := c.remote.MemberAdd(ctx, req)
 	return resp, ContextError(ctx, err)
 }
 
@@ -62,6 +69,9 @@ func (c *cluster) MemberRemove(ctx context.Context, id uint64) (*MemberRemoveRes
 }
 
 func (c *cluster) MemberUpdate(ctx context.Context, id uint64, peerAddrs []string) (*MemberUpdateResponse, error) {
+	if _, err := clusterurl.ParseList(peerAddrs); err != nil {
+		return nil, err
+	}
 	resp, err := c.remote.MemberUpdate(ctx, &pb.MemberUpdateRequest{ID: id, PeerURLs: peerAddrs})
 	return resp, ContextError(ctx, err)
 }
