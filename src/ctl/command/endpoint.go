@@ -128,13 +128,18 @@ func (a *app) target(cmd *cobra.Command, cluster *bool) (*target, error) {
 	return &target{app: a, out: out, cfg: cfg, endpoints: endpoints}, nil
 }
 
+// at returns the settings of a client of one endpoint.
+func (t *target) at(endpoint string) client.Config {
+	cfg := t.cfg
+	cfg.Endpoints = []string{endpoint}
+	return cfg
+}
+
 // each asks the endpoints in turn and reports on stderr those that fail; missing is the last such error. The other error
 // is that no client could be made at all.
 func (t *target) each(what string, ask func(c *client.Client, endpoint string) error) (missing, err error) {
 	for _, ep := range t.endpoints {
-		cfg := t.cfg
-		cfg.Endpoints = []string{ep}
-		c, err := dial(cfg)
+		c, err := dial(t.at(ep))
 		if err != nil {
 			return nil, err
 		}

@@ -140,7 +140,7 @@ func TestCommandsThatNeedNoServer(t *testing.T) {
 		{"quoinctl", "help get", "Reads a key", ""},
 		{"quoinctl", "get --help", "Reads a key", ""},
 		{"quoinctl", "endpoint", "Asks each endpoint", ""},
-		{"quoinctl", "member frob", "Shows the members", ""},
+		{"quoinctl", "member frob", "Shows and changes the members", ""},
 		{"quoinctl", "help frob", "", "Unknown help topic [`frob`]\nUsage:\n  quoinctl [command]\n"},
 	} {
 		code, stdout, stderr := runOffline(c.name, strings.Fields(c.line)...)

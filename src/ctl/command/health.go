@@ -59,9 +59,7 @@ func (t *target) health() []printer.Health {
 
 func (t *target) probe(ep string) printer.Health {
 	h := printer.Health{Endpoint: ep}
-	cfg := t.cfg
-	cfg.Endpoints = []string{ep}
-	c, err := client.New(cfg)
+	c, err := client.New(t.at(ep))
 	if err != nil {
 		h.Error = err.Error()
 		return h

@@ -12,9 +12,10 @@ func (a *app) memberCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "member <subcommand>",
 		GroupID: groupMaintenance,
-		Short:   "Shows the members of the cluster",
+		Short:   "Shows and changes the members of the cluster",
 	}
-	cmd.AddCommand(a.memberListCommand())
+	cmd.AddCommand(a.memberListCommand(), a.memberAddCommand(), a.memberRemoveCommand(), a.memberUpdateCommand(),
+		a.memberPromoteCommand())
 	return cmd
 }
 

@@ -50,7 +50,8 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.putCommand(), a.getCommand(), a.delCommand(), a.txnCommand(), a.compactionCommand(),
 		a.watchCommand(), a.leaseCommand(), a.lockCommand(), a.electCommand(),
-		a.endpointCommand(), a.memberCommand(),
+		a.endpointCommand(), a.memberCommand(), a.moveLeaderCommand(), a.alarmCommand(), a.defragCommand(),
+		a.snapshotCommand(), a.downgradeCommand(),
 		a.versionCommand(), a.completionCommand(), a.optionsCommand(),
 	)
 	return root

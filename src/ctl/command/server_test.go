@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -36,6 +37,9 @@ type server struct {
 	// Set before the first request.
 	rangeErr error
 	alarms   []*pb.AlarmMember
+	leader   uint64              // 0: the member itself
+	blobs    []string            // of a snapshot
+	refusal  error               // of requests that change the cluster
 	txn      *pb.TxnResponse     // instead of an empty one that succeeded
 	leaseErr error               // of every request about leases
 	changes  []*pb.WatchResponse // sent to every watch once it was created
@@ -202,7 +206,7 @@ func (s *server) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.M
 
 func (s *server) Status(ctx context.Context, r *pb.StatusRequest) (*pb.StatusResponse, error) {
 	s.record(ctx, r)
-	return &pb.StatusResponse{Header: header, Version: "3.7.3", DbSize: 100, DbSizeInUse: 50, Leader: 2}, nil
+	return &pb.StatusResponse{Header: header, Version: "3.7.3", DbSize: 100, DbSizeInUse: 50, Leader: cmp.Or(s.leader, 2)}, nil
 }
 
 func (s *server) HashKV(ctx context.Context, r *pb.HashKVRequest) (*pb.HashKVResponse, error) {
@@ -212,6 +216,9 @@ func (s *server) HashKV(ctx context.Context, r *pb.HashKVRequest) (*pb.HashKVRes
 
 func (s *server) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb.AlarmResponse, error) {
 	s.record(ctx, r)
+	if r.GetAction() == pb.AlarmRequest_DEACTIVATE {
+		return &pb.AlarmResponse{Header: header, Alarms: []*pb.AlarmMember{{MemberID: r.GetMemberID(), Alarm: r.GetAlarm()}}}, nil
+	}
 	return &pb.AlarmResponse{Header: header, Alarms: s.alarms}, nil
 }
 

@@ -65,14 +65,19 @@ func show(p printer.Printer, response string) error {
 			RaftIndex: 4, RaftTerm: 5, RaftAppliedIndex: 6, Errors: []string{"e<1>", "e\"2"}, IsLearner: true,
 			StorageVersion: "s\"", DowngradeInfo: &pb.DowngradeInfo{Enabled: true, TargetVersion: "a\nb"},
 		}}})
-	default:
+	case "hashkv":
 		return p.HashKV([]printer.HashKV{{Endpoint: endpoint, Response: &pb.HashKVResponse{
 			Header: header, Hash: 0xabc, CompactRevision: 3, HashRevision: 4,
 		}}})
+	default:
+		return showChange(p, response)
 	}
 }
 
-var responses = []string{"put", "range", "del", "txn", "members", "status", "hashkv"}
+var responses = []string{
+	"put", "range", "del", "txn", "members", "status", "hashkv",
+	"memberadd", "memberremove", "memberupdate", "memberpromote", "moveleader", "alarms", "downgrade",
+}
 
 func TestOutputEqualsEtcdctl(t *testing.T) {
 	for _, response := range responses {

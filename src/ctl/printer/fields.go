@@ -11,8 +11,9 @@ import (
 
 // fields writes one `"Name" : value` line for each field, keys and values quoted as Go strings.
 type fields struct {
-	out *bufio.Writer
-	hex bool
+	none // changes of the members, of the leader and of the version have no fields
+	out  *bufio.Writer
+	hex  bool
 }
 
 func (f *fields) Put(r *pb.PutResponse) error {
@@ -138,6 +139,16 @@ func (f *fields) MemberList(r *pb.MemberListResponse) error {
 			f.quoted("ClientURL", u)
 		}
 		f.line("IsLearner", m.GetIsLearner())
+		f.out.WriteByte('\n')
+	}
+	return f.out.Flush()
+}
+
+func (f *fields) Alarm(r *pb.AlarmResponse) error {
+	f.header(r.GetHeader())
+	for _, a := range r.GetAlarms() {
+		f.id("MemberID", a.GetMemberID())
+		f.line("AlarmType", a.GetAlarm())
 		f.out.WriteByte('\n')
 	}
 	return f.out.Flush()

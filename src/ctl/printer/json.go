@@ -59,8 +59,28 @@ func (j *jsonFormat) Revoke(_ client.LeaseID, r *client.LeaseRevokeResponse) err
 	return j.message(r, false)
 }
 
-// MemberList is the one response that --hex changes in this format: an id of a member is what the next command needs.
+// The responses about members are those that --hex changes in this format: an id of a member is what the next command needs.
 func (j *jsonFormat) MemberList(r *pb.MemberListResponse) error { return j.message(r, j.hex) }
+func (j *jsonFormat) MemberAdd(_ string, _ []string, r *pb.MemberAddResponse) error {
+	return j.message(r, j.hex)
+}
+func (j *jsonFormat) MemberRemove(_ uint64, r *pb.MemberRemoveResponse) error {
+	return j.message(r, j.hex)
+}
+func (j *jsonFormat) MemberUpdate(_ uint64, r *pb.MemberUpdateResponse) error {
+	return j.message(r, j.hex)
+}
+func (j *jsonFormat) MemberPromote(_ uint64, r *pb.MemberPromoteResponse) error {
+	return j.message(r, j.hex)
+}
+
+func (j *jsonFormat) MoveLeader(_, _ uint64, r *pb.MoveLeaderResponse) error {
+	return j.message(r, false)
+}
+func (j *jsonFormat) Alarm(r *pb.AlarmResponse) error { return j.message(r, false) }
+func (j *jsonFormat) Downgrade(_ client.DowngradeAction, r *pb.DowngradeResponse) error {
+	return j.message(r, false)
+}
 
 func (j *jsonFormat) Health(list []Health) error { return j.document(list) }
 

@@ -54,6 +54,14 @@ type Printer interface {
 	TimeToLive(r *client.LeaseTimeToLiveResponse, keys bool) error
 	Leases(*client.LeaseLeasesResponse) error
 	MemberList(*pb.MemberListResponse) error
+	// MemberAdd tells how to start the new member, which is to have this name and these peer URLs.
+	MemberAdd(name string, peerURLs []string, r *pb.MemberAddResponse) error
+	MemberRemove(id uint64, r *pb.MemberRemoveResponse) error
+	MemberUpdate(id uint64, r *pb.MemberUpdateResponse) error
+	MemberPromote(id uint64, r *pb.MemberPromoteResponse) error
+	MoveLeader(leader, target uint64, r *pb.MoveLeaderResponse) error
+	Alarm(*pb.AlarmResponse) error
+	Downgrade(client.DowngradeAction, *pb.DowngradeResponse) error
 	Health([]Health) error
 	Status([]Status) error
 	HashKV([]HashKV) error
@@ -87,7 +95,7 @@ func New(format string, w io.Writer, o Options) (Printer, error) {
 	out := bufio.NewWriter(w)
 	switch format {
 	case "fields":
-		return &fields{out: out, hex: o.Hex}, nil
+		return &fields{none: none{format}, out: out, hex: o.Hex}, nil
 	case "json":
 		return &jsonFormat{out: out, hex: o.Hex}, nil
 	case "protobuf":
@@ -125,9 +133,28 @@ func (n none) TimeToLive(*client.LeaseTimeToLiveResponse, bool) error {
 }
 func (n none) Leases(*client.LeaseLeasesResponse) error { return n.refuse() }
 func (n none) MemberList(*pb.MemberListResponse) error  { return n.refuse() }
-func (n none) Health([]Health) error                    { return n.refuse() }
-func (n none) Status([]Status) error                    { return n.refuse() }
-func (n none) HashKV([]HashKV) error                    { return n.refuse() }
+func (n none) MemberAdd(string, []string, *pb.MemberAddResponse) error {
+	return n.refuse()
+}
+func (n none) MemberRemove(uint64, *pb.MemberRemoveResponse) error {
+	return n.refuse()
+}
+func (n none) MemberUpdate(uint64, *pb.MemberUpdateResponse) error {
+	return n.refuse()
+}
+func (n none) MemberPromote(uint64, *pb.MemberPromoteResponse) error {
+	return n.refuse()
+}
+func (n none) MoveLeader(_, _ uint64, _ *pb.MoveLeaderResponse) error {
+	return n.refuse()
+}
+func (n none) Alarm(*pb.AlarmResponse) error { return n.refuse() }
+func (n none) Downgrade(client.DowngradeAction, *pb.DowngradeResponse) error {
+	return n.refuse()
+}
+func (n none) Health([]Health) error { return n.refuse() }
+func (n none) Status([]Status) error { return n.refuse() }
+func (n none) HashKV([]HashKV) error { return n.refuse() }
 
 // id renders a member or cluster id as operators write it in commands.
 func id(n uint64) string { return fmt.Sprintf("%x", n) }

@@ -21,6 +21,25 @@ func (p *protobuf) Range(r *pb.RangeResponse) error             { return p.write
 func (p *protobuf) DeleteRange(r *pb.DeleteRangeResponse) error { return p.write(r) }
 func (p *protobuf) Txn(r *pb.TxnResponse) error                 { return p.write(r) }
 func (p *protobuf) MemberList(r *pb.MemberListResponse) error   { return p.write(r) }
+func (p *protobuf) Alarm(r *pb.AlarmResponse) error             { return p.write(r) }
+func (p *protobuf) MemberAdd(_ string, _ []string, r *pb.MemberAddResponse) error {
+	return p.write(r)
+}
+func (p *protobuf) MemberRemove(_ uint64, r *pb.MemberRemoveResponse) error {
+	return p.write(r)
+}
+func (p *protobuf) MemberUpdate(_ uint64, r *pb.MemberUpdateResponse) error {
+	return p.write(r)
+}
+func (p *protobuf) MemberPromote(_ uint64, r *pb.MemberPromoteResponse) error {
+	return p.write(r)
+}
+func (p *protobuf) MoveLeader(_, _ uint64, r *pb.MoveLeaderResponse) error {
+	return p.write(r)
+}
+func (p *protobuf) Downgrade(_ client.DowngradeAction, r *pb.DowngradeResponse) error {
+	return p.write(r)
+}
 
 // Watch leaves out the id of the watch, which the client keeps to itself.
 func (p *protobuf) Watch(r client.WatchResponse) error {
