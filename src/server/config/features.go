@@ -34,6 +34,12 @@ var beta = map[string]bool{
 	FeatureTxnModeWriteWithSharedBuffer: true,
 }
 
+// onHere are alpha gates of etcd that are on in quoin, where what they guard costs little.
+var onHere = map[string]bool{
+	FeatureCompactHashCheck:    true,
+	FeatureInitialCorruptCheck: true,
+}
+
 // Features are the gates that the operator set, by name; the rest have their defaults. It is the value of
 // --feature-gates: "A=true,B=false", where AllAlpha and AllBeta set a whole stage.
 type Features map[string]bool
@@ -43,7 +49,7 @@ func (f Features) Enabled(name string) bool {
 	if v, ok := f[name]; ok {
 		return v
 	}
-	return beta[name]
+	return beta[name] || onHere[name]
 }
 
 // String lists the gates that were set, in alphabetical order.

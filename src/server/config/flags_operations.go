@@ -26,8 +26,8 @@ func registerOperations(r *registrar, c *Config) {
 	r.int(&c.Tracing.SamplingRate, "distributed-tracing-sampling-rate", 0, "Requests out of a million that are traced.")
 
 	r.section("Corruption checks")
-	r.duration(&c.Storage.CorruptCheckTime, "corrupt-check-time", 0, "Interval at which the leader compares the members' hashes. 0: never.")
-	r.duration(&c.Storage.CompactHashCheckTime, "compact-hash-check-time", time.Minute, "Interval at which the leader compares the hashes of compactions, with gate CompactHashCheck.")
+	r.duration(&c.Storage.CorruptCheckTime, "corrupt-check-time", 0, "Interval at which the leader compares all that the members hold. 0: never. Not given: every 12h, unless compactions were compared meanwhile.")
+	r.duration(&c.Storage.CompactHashCheckTime, "compact-hash-check-time", time.Minute, "Interval between two tries to compare the hash of a compaction with the other members, with gate CompactHashCheck, which is on.")
 }
 
 func registerTuning(r *registrar, c *Config) {

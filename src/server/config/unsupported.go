@@ -68,7 +68,6 @@ func (c *Config) noteOddSettings() {
 		{c.Tracing.Enabled, "enable-distributed-tracing"},
 		{c.MemoryMlock, "memory-mlock"},
 		{c.Storage.DefragThresholdMiB > 0, "bootstrap-defrag-threshold-megabytes"},
-		{c.Storage.CorruptCheckTime > 0, "corrupt-check-time"},
 	} {
 		if n.asked {
 			c.warn("flag is accepted but has no effect in this version", "flag", "--"+n.flag)

@@ -147,7 +147,7 @@ func (c *Config) validateTiming() error {
 			return fmt.Errorf("--%s must not be negative (set to %s)", d.name, d.value)
 		}
 	}
-	if t := c.Storage.CompactHashCheckTime; t <= 0 && c.Features.Enabled(FeatureCompactHashCheck) {
+	if t := c.Storage.CompactHashCheckTime; t <= 0 && c.Features[FeatureCompactHashCheck] {
 		return fmt.Errorf("--compact-hash-check-time must be >0 (set to %s)", t)
 	}
 	if c.Cluster.DowngradeCheckTime <= 0 {

@@ -2,6 +2,7 @@
 package embed
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -155,8 +156,13 @@ func (s *Server) servePeers() {
 // member without a quorum still answers what it can by itself.
 func (s *Server) serveClients() {
 	defer close(s.clientLoop)
+	compared := false
 	select {
 	case <-s.Member.Ready():
+		if !s.compare() {
+			return
+		}
+		compared = true
 	case <-time.After(readyTimeout):
 		s.logger.Warn("timed out waiting for the cluster, serving what works without a quorum")
 	case <-s.stopping:
@@ -179,9 +185,29 @@ func (s *Server) serveClients() {
 	close(s.serving)
 	select {
 	case <-s.Member.Ready():
-		s.logger.Info("ready to serve client requests")
+		if compared || s.compare() {
+			s.logger.Info("ready to serve client requests")
+		}
 	case <-s.stopping:
 	}
+}
+
+// compare holds a member that comes back against the others, and reports whether it may serve.
+func (s *Server) compare() bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := s.Member.CompareFirst(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.fail(err)
+	}
+	return err == nil
 }
 
 func (s *Server) serve(l net.Listener, serve func(net.Listener) error) {

@@ -7,12 +7,16 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"quoin.dev/server/corrupt"
 )
 
 // Why clients should ask another member.
 var (
 	// ErrDiskStalled: what is acknowledged here waits for the disk. It goes away when the disk has answered for a while.
 	ErrDiskStalled = errors.New("etcdserver: the disk of this member has not answered for an election timeout")
+	// ErrDiffers: the others hold something else. It goes away when the alarm is cleared, or a snapshot replaces everything.
+	ErrDiffers = corrupt.ErrDiffers
 )
 
 // health is why clients should ask another member; nothing if all is well.

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 
+	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/pkg/vfs"
 )
 
@@ -55,6 +56,7 @@ func (a *machine) install(snapshot *raftpb.Snapshot) error {
 	m.appliedTerm = snapshot.GetMetadata().GetTerm()
 	m.snapshots.last.Store(index)
 	m.connectAll()
+	m.differs(m.state.Alarms.Raised(m.id, pb.AlarmType_CORRUPT)) // what was here is gone, right or wrong
 	m.applied.advance(index)
 	return m.wal.Release(index)
 }

@@ -35,7 +35,7 @@ func responseOf[T any](result apply.Result, err error) (*T, error) {
 
 // Leases lists the leases as far as this member has applied them. At the leader, the one that ends first comes first.
 func (m *Member) Leases() (list []lease.Lease, revision int64, err error) {
-	err = m.View(func(s *apply.State) error {
+	err = m.Read(func(s *apply.State) error {
 		list, revision = s.Leases.List(), s.KV.Revision()
 		return nil
 	})

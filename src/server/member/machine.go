@@ -111,6 +111,9 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 	w := a.m.waits.take(requestID(r))
 	room := a.m.roomFor(r, a.m.backend.SizeAhead())
 	result := a.m.state.Apply(r, w != nil)
+	if r.Alarm != nil {
+		a.m.followAlarm(r.Alarm)
+	}
 	if !room && result.Err == nil {
 		a.m.full.signal() // it was applied: every member does what the log says, and the alarm stops those to come
 	}

@@ -19,6 +19,7 @@ import (
 
 	"quoin.dev/server/apply"
 	"quoin.dev/server/config"
+	"quoin.dev/server/corrupt"
 	"quoin.dev/server/lease"
 	"quoin.dev/server/membership"
 	"quoin.dev/server/peer"
@@ -85,6 +86,9 @@ type Member struct {
 	full       token       // the database has no room left
 	committing stall.Watch // the applier, which waits for the disk when too much is pending
 	health     health
+	trust      trust
+	checker    *corrupt.Checker
+	returns    bool          // it was here before, and what it holds is older than this process
 	leaderLost atomic.Int64  // unix nanoseconds of the last time a leader went away
 	leading    chan struct{} // capacity 1: the leader or the term changed, for keepVersions
 	termBegan  chan struct{} // the same for keepLeases

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 
-	"quoin.dev/server/apply"
 	"quoin.dev/server/membership"
 	"quoin.dev/storage/mvcc"
 )
@@ -66,11 +65,7 @@ func (m *Member) serveHashKV(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "error unmarshalling request", http.StatusBadRequest)
 		return
 	}
-	var h mvcc.HashKV
-	err = m.View(func(state *apply.State) (err error) {
-		h, err = state.KV.HashKV(request.Revision)
-		return err
-	})
+	h, err := m.hashKV(request.Revision)
 	switch {
 	case errors.Is(err, ErrStopped):
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -82,12 +77,9 @@ func (m *Member) serveHashKV(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	writeJSON(w, map[string]any{
-		"header":           map[string]any{"revision": h.Revision},
-		"hash":             h.Hash,
-		"compact_revision": h.CompactRevision,
-		"hash_revision":    h.HashRevision,
-	})
+	reply := hashReply{Hash: h.Hash, CompactRevision: h.CompactRevision, HashRevision: h.HashRevision}
+	reply.Header.Revision = h.Revision
+	writeJSON(w, reply)
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

@@ -43,6 +43,9 @@ func (m *Member) proposeIn(ctx context.Context, term uint64, r *pb.InternalRaftR
 		return apply.Result{}, err
 	}
 	o, err := m.await(ctx, p)
+	if showsKeys(r) && m.Trusted() != nil {
+		return apply.Result{}, ErrDiffers // it may have been applied, like after a timeout
+	}
 	return o.result, err
 }
 
@@ -64,6 +67,11 @@ func (m *Member) begin(term uint64, r *pb.InternalRaftRequest) (pending, error) 
 	}
 	if err := m.admitSize(r); err != nil {
 		return pending{}, err
+	}
+	if showsKeys(r) {
+		if err := m.Trusted(); err != nil {
+			return pending{}, err
+		}
 	}
 	id := m.ids.next()
 	r.Header = &pb.RequestHeader{ID: id}
@@ -103,6 +111,11 @@ func (m *Member) await(ctx context.Context, p pending) (outcome, error) {
 	case <-m.stopping:
 		return outcome{}, ErrStopped
 	}
+}
+
+// showsKeys reports whether the response to a request tells what this member holds.
+func showsKeys(r *pb.InternalRaftRequest) bool {
+	return r.Put != nil || r.DeleteRange != nil || r.Txn != nil || r.Range != nil
 }
 
 // timeoutError says what is known about why a request that came at start was not answered.

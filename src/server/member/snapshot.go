@@ -153,6 +153,10 @@ func (m *Member) saveReceived(snapshot *raftpb.Snapshot) error {
 // what is sent is the present, which is at or behind that place.
 func (m *Member) sendSnapshot(message *raftpb.Message) {
 	m.loops.Go(func() {
+		if m.Trusted() != nil {
+			m.node.ReportSnapshot(message.GetTo(), false) // another leader has something better to send
+			return
+		}
 		m.snapshots.sending.Add(1)
 		db, err := m.openSnapshot(message)
 		if err != nil {

@@ -29,8 +29,11 @@ func (d *Database) Close() error {
 	return d.Snapshot.Close()
 }
 
-// OpenDatabase returns the database of this member as of now. Errors: ErrTooManySnapshots, ErrStopped.
+// OpenDatabase returns the database of this member as of now. Errors: ErrTooManySnapshots, ErrDiffers, ErrStopped.
 func (m *Member) OpenDatabase() (*Database, error) {
+	if err := m.Trusted(); err != nil {
+		return nil, err
+	}
 	if m.snapshots.reading.Add(1) > maxSnapshotStreams {
 		m.snapshots.reading.Add(-1)
 		return nil, ErrTooManySnapshots

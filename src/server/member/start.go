@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.uber.org/zap"
 
+	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/version"
 	"quoin.dev/pkg/vfs"
 
@@ -107,6 +108,8 @@ func (m *Member) start() error {
 		m.transport.Stop()
 		return err
 	}
+	m.checker = m.newChecker()
+	m.differs(m.state.Alarms.Raised(m.id, pb.AlarmType_CORRUPT))
 	m.connectAll() // from here on others may be heard
 	m.node.Run()
 	if m.state.Members.IsRemoved(m.id) {
@@ -120,6 +123,7 @@ func (m *Member) start() error {
 	m.loops.Go(m.keepHealth)
 	m.loops.Go(m.keepQuota)
 	m.loops.Go(m.keepCompacted)
+	m.loops.Go(m.keepCompared)
 	m.loops.Go(m.purge)
 	m.loops.Go(m.electAlone)
 	return nil
@@ -128,6 +132,7 @@ func (m *Member) start() error {
 // openStorage opens or makes everything on disk and in memory that the member starts from.
 func (m *Member) openStorage() (*boot, error) {
 	if wal.Exists(m.cfg.WALPath(), m.walOptions().FS) {
+		m.returns = true
 		if err := m.openDirectory(); err != nil {
 			return nil, err
 		}

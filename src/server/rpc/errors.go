@@ -45,6 +45,8 @@ var wire = []struct{ from, to error }{
 	{member.ErrStopped, rpctypes.ErrGRPCStopped},
 	// The published API gives this one no code of its own, and clients match the text.
 	{member.ErrTooManyRequests, status.Error(codes.Unknown, "etcdserver: too many requests")},
+	// Unavailable makes clients ask another member; the published API has no error for this.
+	{member.ErrDiffers, status.Error(codes.Unavailable, member.ErrDiffers.Error())},
 	{context.Canceled, status.Error(codes.Canceled, "context canceled")},
 	{context.DeadlineExceeded, status.Error(codes.DeadlineExceeded, "context deadline exceeded")},
 }

@@ -65,7 +65,7 @@ func (s *kvServer) splicedRange(ctx context.Context, r *pb.RangeRequest) (*range
 		return nil, toWire(err)
 	}
 	reply := new(rangeReply)
-	err := s.m.View(func(state *apply.State) error {
+	err := s.m.Read(func(state *apply.State) error {
 		info, err := state.KV.Range(ctx, r.Key, r.RangeEnd, apply.RangeOptions(r), reply.add)
 		if err == nil {
 			reply.finish(s.m.Header(info.Revision), info.More, info.Count)
@@ -132,7 +132,7 @@ func (s *kvServer) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, 
 		return nil, toWire(err)
 	}
 	var response *pb.TxnResponse
-	err := s.m.View(func(state *apply.State) (err error) {
+	err := s.m.Read(func(state *apply.State) (err error) {
 		response, err = state.ReadTxn(ctx, r)
 		return err
 	})

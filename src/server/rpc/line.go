@@ -141,7 +141,9 @@ var errBegunTooLate = errors.New("mvcc: the watch begins at a compacted revision
 func (l line) watch(ctx context.Context, key, end []byte, from int64, fn func(*mvccpb.Event) (enough bool, err error)) error {
 	stream := l.member().NewWatchStream()
 	defer stream.Close()
-	err := l.member().View(func(s *apply.State) error {
+	ctx, untrust := l.member().WhileTrusted(ctx)
+	defer untrust()
+	err := l.member().Read(func(s *apply.State) error {
 		return stream.Watch(watch.Options{Key: key, End: end, Start: from}, s.KV.Revision(), s.KV.CompactRevision())
 	})
 	if err != nil {

@@ -65,7 +65,7 @@ func (c *chunks) next(ctx context.Context) (reply *rangeReply, last bool, err er
 	if o.CountOnly || o.Target != mvcc.ByKey {
 		o.Limit = c.request.Limit // what is sorted can not be cut into pieces, and a count has none
 	}
-	err = c.s.m.View(func(state *apply.State) error {
+	err = c.s.m.Read(func(state *apply.State) error {
 		info, err := state.KV.Range(ctx, c.key, c.request.RangeEnd, o, func(kv []byte) error {
 			lastKey = append(lastKey[:0], keyOf(kv)...)
 			return reply.add(kv)

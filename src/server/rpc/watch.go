@@ -57,7 +57,9 @@ type watchSender struct {
 func (s *watchServer) Watch(client grpc.BidiStreamingServer[pb.WatchRequest, pb.WatchResponse]) error {
 	stream := s.m.NewWatchStream()
 	defer stream.Close()
-	ctx, stop := context.WithCancelCause(client.Context())
+	trusted, untrust := s.m.WhileTrusted(client.Context())
+	defer untrust()
+	ctx, stop := context.WithCancelCause(trusted)
 	defer stop(nil)
 	go func() {
 		// Who has nothing more to ask may still listen.
@@ -70,6 +72,9 @@ func (s *watchServer) Watch(client grpc.BidiStreamingServer[pb.WatchRequest, pb.
 	sender := watchSender{client: client, m: s.m}
 	for {
 		reply, err := stream.Next(ctx, ticker.C)
+		if err == nil {
+			err = s.m.Trusted()
+		}
 		if err == nil {
 			err = sender.send(&reply)
 		} else {
@@ -95,7 +100,7 @@ func (s *watchServer) receive(ctx context.Context, client grpc.BidiStreamingServ
 		if err != nil {
 			return err
 		}
-		err = s.m.View(func(state *apply.State) error {
+		err = s.m.Read(func(state *apply.State) error {
 			now := state.KV.Revision()
 			switch {
 			case r.GetCreateRequest() != nil:
