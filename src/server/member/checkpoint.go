@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// checkpointInterval is how much of a lease's time passes at most until the log knows of it, and checkpointsAtOnce how
-	// many leases one entry records.
+	// checkpointInterval is how often a leader looks for leases of which as much time has passed since the log knew of them,
+	// so that a leader knows all but twice as much. checkpointsAtOnce is how many leases one entry records.
 	checkpointInterval = 30 * time.Second
 	checkpointsAtOnce  = 1000
 	// companyInterval is how often a leader looks who the other members are. A member that comes can not lead sooner than
