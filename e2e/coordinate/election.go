@@ -70,7 +70,7 @@ func (o *office) led(candidate int, value string) error {
 	select {
 	case v := <-o.won:
 		if v.err != nil || v.candidate != candidate {
-			return fmt.Errorf("candidate %d leads, expected %d: %w", v.candidate, candidate, v.err)
+			return fmt.Errorf("candidate %d leads, expected %d: %v", v.candidate, candidate, v.err)
 		}
 	case <-o.r.ctx.Done():
 		return fmt.Errorf("candidate %d does not lead", candidate)
@@ -104,7 +104,7 @@ func (o *office) succession(second *concurrency.Session) error {
 	ctx := o.r.ctx
 	one, two, three := o.candidates[0], o.candidates[1], o.candidates[2]
 	if leader, err := two.Leader(ctx); err != nil || string(leader.Kvs[0].Value) != o.last {
-		return fmt.Errorf("the leader is %v, %w", leader, err)
+		return fmt.Errorf("the leader is %v, %v", leader, err)
 	}
 	rev := one.Rev()
 	if err := one.Resign(ctx); err != nil {
@@ -121,7 +121,7 @@ func (o *office) succession(second *concurrency.Session) error {
 		return err
 	}
 	if err := two.Proclaim(ctx, "late"); err != concurrency.ErrElectionNotLeader {
-		return fmt.Errorf("a leader whose session has ended proclaims: %w", err)
+		return fmt.Errorf("a leader whose session has ended proclaims: %v", err)
 	}
 	if !(rev < next && next < three.Rev()) {
 		return fmt.Errorf("leaders of the revisions %d, %d, %d", rev, next, three.Rev())
@@ -130,7 +130,7 @@ func (o *office) succession(second *concurrency.Session) error {
 		return err
 	}
 	if _, err := three.Leader(ctx); err != concurrency.ErrElectionNoLeader {
-		return fmt.Errorf("after the last one: %w", err)
+		return fmt.Errorf("after the last one: %v", err)
 	}
 	return nil
 }

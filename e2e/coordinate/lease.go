@@ -95,19 +95,19 @@ func revoked(r *run, c *client.Client, id client.LeaseID, key string, renewals <
 		return errors.New("a revoked lease is still renewed")
 	}
 	if n, err := count(r.ctx, c, key); err != nil || n != 0 {
-		return fmt.Errorf("a key of a revoked lease: %d, %w", n, err)
+		return fmt.Errorf("a key of a revoked lease: %d, %v", n, err)
 	}
 	if _, err := c.KeepAliveOnce(r.ctx, id); err != rpctypes.ErrLeaseNotFound {
-		return fmt.Errorf("a renewal of a revoked lease: %w", err)
+		return fmt.Errorf("a renewal of a revoked lease: %v", err)
 	}
 	if left, err := c.TimeToLive(r.ctx, id); err != nil || left.TTL != -1 {
-		return fmt.Errorf("what is left of a revoked lease: %+v, %w", left, err)
+		return fmt.Errorf("what is left of a revoked lease: %+v, %v", left, err)
 	}
 	if _, err := c.Revoke(r.ctx, id); err != rpctypes.ErrLeaseNotFound {
-		return fmt.Errorf("a second revoke: %w", err)
+		return fmt.Errorf("a second revoke: %v", err)
 	}
 	if _, err := c.Put(r.ctx, key, "", client.WithLease(id)); err != rpctypes.ErrLeaseNotFound {
-		return fmt.Errorf("a put with a revoked lease: %w", err)
+		return fmt.Errorf("a put with a revoked lease: %v", err)
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (r *run) until(condition func() error) error {
 		}
 		select {
 		case <-r.ctx.Done():
-			return fmt.Errorf("gave up waiting: %w", err)
+			return fmt.Errorf("gave up waiting: %v", err)
 		case <-time.After(pollInterval):
 		}
 	}

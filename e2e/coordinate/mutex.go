@@ -111,20 +111,20 @@ func fenced(r *run) error {
 		return err == nil && resp.Succeeded, err
 	}
 	if ok, err := write(late, "first"); err != nil || !ok {
-		return fmt.Errorf("the holder of a lock can not write: %w", err)
+		return fmt.Errorf("the holder of a lock can not write: %v", err)
 	}
 	if err := next.TryLock(r.ctx); err != concurrency.ErrLocked {
-		return fmt.Errorf("a lock that is held: %w", err)
+		return fmt.Errorf("a lock that is held: %v", err)
 	}
 	short.Orphan() // nobody renews its lease any more
 	if err := next.Lock(r.ctx); err != nil {
 		return err
 	}
 	if ok, err := write(late, "late"); err != nil || ok {
-		return fmt.Errorf("a former holder has written: %v, %w", ok, err)
+		return fmt.Errorf("a former holder has written: %v, %v", ok, err)
 	}
 	if ok, err := write(next, "next"); err != nil || !ok {
-		return fmt.Errorf("the next holder can not write: %w", err)
+		return fmt.Errorf("the next holder can not write: %v", err)
 	}
 	if late.Key() == next.Key() || next.Header().Revision == 0 {
 		return errors.New("two holders have one key")

@@ -129,9 +129,9 @@ func shared(r *run, sessions []*concurrency.Session) error {
 	}
 	select {
 	case err := <-wrote:
-		return fmt.Errorf("a writer beside a reader: %w", err)
+		return fmt.Errorf("a writer beside a reader: %v", err)
 	case err := <-read:
-		return fmt.Errorf("a reader has overtaken a writer: %w", err)
+		return fmt.Errorf("a reader has overtaken a writer: %v", err)
 	default:
 	}
 	if err := errors.Join(second.RUnlock(), <-wrote); err != nil {
@@ -139,7 +139,7 @@ func shared(r *run, sessions []*concurrency.Session) error {
 	}
 	select {
 	case err := <-read:
-		return fmt.Errorf("a reader beside a writer: %w", err)
+		return fmt.Errorf("a reader beside a writer: %v", err)
 	default:
 	}
 	return errors.Join(writer.Unlock(), <-read, third.RUnlock())
