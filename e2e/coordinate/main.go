@@ -141,14 +141,18 @@ func (r *run) ask(what string) (string, error) {
 
 // until waits until a condition holds; its error says what is missing.
 func (r *run) until(condition func() error) error {
+	var missing error
 	for {
 		err := condition()
 		if err == nil {
 			return nil
 		}
+		if missing == nil || r.ctx.Err() == nil { // else it only says that the time is over
+			missing = err
+		}
 		select {
 		case <-r.ctx.Done():
-			return fmt.Errorf("gave up waiting: %v", err)
+			return fmt.Errorf("gave up waiting: %w", missing)
 		case <-time.After(pollInterval):
 		}
 	}
