@@ -231,13 +231,13 @@ func TestSnapshotSave(t *testing.T) {
 		if want := "Snapshot saved at " + path + "\nServer version 3.7.0\n"; o.Exit != 0 || o.Stdout != want {
 			t.Fatalf("%s ends with %d, prints %q and %q", program, o.Exit, o.Stdout, o.Stderr)
 		}
-		utl(t, path, &hashes[i], "hashkv")
+		utl(t, "etcdutl", path, &hashes[i], "hashkv")
 		info, err := os.Stat(path)
 		if err != nil || info.Size()%512 != 32 || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s leaves %+v, %v", program, info, err)
 		}
 		var status fileStatus
-		utl(t, path, &status, "snapshot", "status")
+		utl(t, "etcdutl", path, &status, "snapshot", "status")
 		if status.Revision != 501 || status.TotalKey == 0 {
 			t.Errorf("%s: %+v", program, status)
 		}
