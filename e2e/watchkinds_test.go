@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"quoin.dev/client"
+	"quoin.dev/quoin/e2e/cluster"
+)
+
+// audience is watches of every kind, through every member, and writers that give them something to hear.
+type audience struct {
+	c         *cluster.Cluster
+	ctx       context.Context
+	through   []*client.Client // one of each member
+	all       *client.Client
+	listeners []*listener
+
+	turns   atomic.Int64
+	writers sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+func gather(c *cluster.Cluster) *audience {
+	GinkgoHelper()
+	a := &audience{c: c, ctx: within(4 * time.Minute), all: connect(c)}
+	for _, m := range c.Members {
+		a.through = append(a.through, connect(c, m))
+	}
+	a.join(0)
+	var ctx context.Context
+	ctx, a.stop = context.WithCancel(a.ctx)
+	DeferCleanup(a.writers.Wait)
+	DeferCleanup(a.stop)
+	for w := range 2 {
+		a.writers.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				if turn(ctx, a.all, w, i) == nil {
+					a.turns.Add(1)
+				}
+			}
+		})
+	}
+	return a
+}
+
+// join adds watches of every kind from a revision on.
+func (a *audience) join(from int64) {
+	GinkgoHelper()
+	for i, c := range a.through {
+		for _, k := range kinds {
+			k.name = fmt.Sprintf("%s through %s", k.name, a.c.Members[i].Name)
+			a.listeners = append(a.listeners, listen(a.ctx, c, k, from))
+		}
+	}
+}
+
+// joinPast adds watches from a revision of the past that is not compacted.
+func (a *audience) joinPast() {
+	GinkgoHelper()
+	from := a.least()
+	a.hear(50)
+	a.join(from)
+}
+
+// hear waits for n more turns.
+func (a *audience) hear(n int64) {
+	GinkgoHelper()
+	goal := a.turns.Load() + n
+	Eventually(a.turns.Load, "60s", "10ms").Should(BeNumerically(">=", goal))
+}
+
+// least waits until every watch has been told something, and returns a revision that all are beyond.
+func (a *audience) least() int64 {
+	GinkgoHelper()
+	var least int64
+	for _, l := range a.listeners {
+		Eventually(l.seen, "60s").ShouldNot(BeZero(), l.name)
+		if seen := l.seen(); least == 0 || seen < least {
+			least = seen
+		}
+	}
+	return least
+}
+
+func (a *audience) compact() {
+	GinkgoHelper()
+	rev := a.least()
+	Eventually(func() error {
+		_, err := a.all.Compact(a.ctx, rev)
+		return err
+	}, "20s").Should(Succeed())
+}
+
+// verify ends the writers and expects everybody to be told everything.
+func (a *audience) verify() {
+	GinkgoHelper()
+	a.stop()
+	a.writers.Wait()
+	// The last turns were given up by their writers, and may be done a little later than the first look.
+	Eventually(func(g Gomega) {
+		all := happened(a.ctx, g, a.all)
+		g.Expect(len(all)).To(BeNumerically(">=", 2*a.turns.Load()))
+		for _, l := range a.listeners {
+			l.check(g, all)
+		}
+	}, "90s", "500ms").Should(Succeed())
+}
+
+// etcd#8411, etcd#9281, etcd#9086, etcd#9297, etcd#15271, etcd#15274, etcd#17247, etcd#18089: what each of these lost, repeated or
+// mixed up is an event here.
+var _ = Describe("watches of every kind, from the past and from now on,", func() {
+	It("tell all of one member's changes through its kills and compactions", func() {
+		a := gather(start(cluster.Options{Members: 1}))
+		for range 2 {
+			a.hear(50)
+			Expect(a.c.Members[0].Kill()).To(Succeed())
+			Expect(a.c.Members[0].Start()).To(Succeed())
+			a.joinPast()
+			a.compact()
+		}
+		a.hear(20)
+		a.verify()
+	})
+
+	It("tell all changes of three members through kills of the leader, restarts, compactions and snapshots", func() {
+		a := gather(start(cluster.Options{Members: 3, Flags: []string{"--snapshot-count=50", "--snapshot-catchup-entries=10"}}))
+		a.hear(50)
+		leader := leaderOf(a.ctx, a.c)
+		Expect(leader.Kill()).To(Succeed())
+		a.hear(30)
+		Expect(leader.Start()).To(Succeed())
+		a.joinPast()
+		a.compact()
+
+		restarted := others(a.c, leaderOf(a.ctx, a.c))[0]
+		Expect(restarted.Stop()).To(Succeed())
+		a.hear(30)
+		Expect(restarted.Start()).To(Succeed())
+
+		// One that sleeps for longer than the log reaches back is brought up to date by a snapshot, under its watches.
+		asleep := others(a.c, leaderOf(a.ctx, a.c))[1]
+		Expect(asleep.Pause()).To(Succeed())
+		a.hear(500)
+		Expect(asleep.Resume()).To(Succeed())
+		Eventually(asleep.Log, "60s").Should(ContainSubstring("applied snapshot"))
+		a.joinPast()
+		a.compact()
+		a.hear(30)
+		a.verify()
+	})
+})
