@@ -284,7 +284,7 @@ func TestCompacted(t *testing.T) {
 	}
 }
 
-// TestFutureRevision: etcd#20221. Nothing below the revision that was asked for, neither events nor progress.
+// TestFutureRevision: etcd#20221, #19487. Nothing below the revision that was asked for, neither events nor progress.
 func TestFutureRevision(t *testing.T) {
 	s := newBench(t)
 	stream := s.stream()

@@ -14,7 +14,8 @@ import (
 )
 
 // TestTwin has many watchers of every kind, readers that stop now and then, compactions and replacements of the store, and
-// compares what each watcher was told with what happened. etcd#15271, #15274, #17529, #8411, #9281, #9775.
+// compares what each watcher was told with what happened. etcd#15271, #15274, #17529, #8411, #9281,
+// #9086, #9297, #9775.
 func TestTwin(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
