@@ -69,7 +69,7 @@ func TestLeasesThroughAFollower(t *testing.T) {
 }
 
 // TestLeasesOutliveTheirLeader: the next leader gives every lease its time, and what was left of it when that is known
-// (etcd#9395).
+// (etcd#9395, etcd#20273).
 func TestLeasesOutliveTheirLeader(t *testing.T) {
 	w := NewWithT(t)
 	c := newTrio(t, nil)
