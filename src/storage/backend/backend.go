@@ -42,10 +42,14 @@ type Options struct {
 	FreelistArray bool
 	// ReadOnly is for tools: nothing is written, a shared lock is taken.
 	ReadOnly bool
+	fresh    bool // the file is a copy in the making: it is synced at its end, not in every transaction
 	// LockWait is how long to wait for another process that has the file open. 0 = 1 s.
 	LockWait time.Duration
 	// OpenFile is the seam for fault injection. nil = os.OpenFile.
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
+	// Rename and SyncDir are more of it. nil = those of the system.
+	Rename  func(from, to string) error
+	SyncDir func(name string) error
 	// OnFatal is called once, from the flusher's goroutine, when a flush failed: the table can't be made durable any
 	// more and the process has to end. nil = the error is only kept and returned by Flush.
 	OnFatal func(error)
@@ -81,6 +85,10 @@ type Backend struct {
 	laterSeq, flushedLater  uint64
 
 	snapshots map[*Snapshot]struct{} // that hold pages of the file
+
+	defragmented chan struct{} // closed at the end of the defragmentation that is under way; nil if none is
+	twin         *twin         // gets every flush as well; nil between defragmentations
+	swapping     *twin         // wants to take the place of the file
 
 	cur    *readTx       // shared read transaction; nil while the map grows
 	reopen chan struct{} // closed when cur is there again
@@ -150,7 +158,7 @@ func (b *Backend) load() error {
 		return fmt.Errorf("backend %s: %w", b.o.Path, err)
 	}
 	b.cur = tx
-	b.setSize(b.sizeOf(tx)) // nobody else is here yet
+	b.setSize(b.db.sizeOf(tx)) // nobody else is here yet
 	v := b.View()
 	defer v.Close()
 	if b.flushedA, err = v.Applied(); err != nil {
@@ -222,6 +230,11 @@ func (b *Backend) close(abandon bool) error {
 	close(b.stop)
 	<-b.done
 
+	wait := closeWait
+	if abandon {
+		wait = abandonWait
+	}
+	b.awaitDefragmentation(wait)
 	b.mu.Lock()
 	err := b.err
 	if b.cur != nil {
@@ -229,10 +242,6 @@ func (b *Backend) close(abandon bool) error {
 		b.cur = nil
 	}
 	b.mu.Unlock()
-	wait := closeWait
-	if abandon {
-		wait = abandonWait
-	}
 	closed := make(chan error, 1)
 	go func() { closed <- b.db.Close() }() // waits for the last reader
 	select {

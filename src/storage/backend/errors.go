@@ -15,6 +15,8 @@ var (
 	ErrByteOrder = errors.New("the file was written by a machine of the other byte order")
 	// ErrClosed is returned by operations on a closed backend.
 	ErrClosed = errors.New("backend: closed")
+	// ErrDefragmenting is returned by the second of two defragmentations at a time.
+	ErrDefragmenting = errors.New("a defragmentation is under way already: wait until it has ended")
 	// ErrReadOnly is returned by Flush of a backend that was opened for reading only.
 	ErrReadOnly = errors.New("backend: opened read-only")
 )

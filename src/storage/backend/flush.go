@@ -44,6 +44,7 @@ for by bbolt. A generous initial map makes that rare.
 // run is the flusher.
 func (b *Backend) run() {
 	defer close(b.done)
+	defer b.refuseSwap()
 	timer := time.NewTimer(b.o.BatchInterval)
 	defer timer.Stop()
 	for {
@@ -59,7 +60,8 @@ func (b *Backend) run() {
 		case <-b.urgent:
 		case <-b.stop:
 		}
-		if !b.flush() {
+		if !b.flush() || !b.swapIfAsked() {
+			b.refuseSwap()
 			<-b.stop
 			return
 		}
@@ -83,7 +85,7 @@ func (b *Backend) flush() bool {
 	if b.beforeWrite != nil {
 		b.beforeWrite()
 	}
-	err := b.write(j)
+	err := write(b.db, j, b.flushedA)
 	var tx *readTx
 	if err == nil {
 		tx, err = newReadTx(b.db)
@@ -93,6 +95,7 @@ func (b *Backend) flush() bool {
 		return false
 	}
 	b.publish(j, tx, grow)
+	b.mirror(j)
 	return true
 }
 
@@ -139,27 +142,27 @@ func (b *Backend) growthBytes(j job) int64 {
 	return 3*b.flushingB + rewritten + ops*3*4096 + 16<<20
 }
 
-// write is one bbolt transaction. bbolt panics when it meets a damaged page.
-func (b *Backend) write(j job) (err error) {
-	tx, err := b.db.Begin(true)
+// write is one bbolt transaction on a file that goes up to was. bbolt panics when it meets a damaged page.
+func write(db *database, j job, was Applied) (err error) {
+	tx, err := db.Begin(true)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = corruptError(b.o.Path, p)
+			err = corruptError(db.Path(), p)
 		}
 		if err != nil {
 			_ = tx.Rollback() // fails only when Commit has closed the transaction already
 		}
 	}()
-	if err := b.fill(tx, j); err != nil {
+	if err := fill(tx, j, was); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-func (b *Backend) fill(tx *bbolt.Tx, j job) error {
+func fill(tx *bbolt.Tx, j job, was Applied) error {
 	var in [bucketCount]*bbolt.Bucket
 	for i, name := range bucketNames {
 		var err error
@@ -178,7 +181,7 @@ func (b *Backend) fill(tx *bbolt.Tx, j job) error {
 	if err := writeLaters(in[:], j.laters); err != nil {
 		return err
 	}
-	return b.writeApplied(in[Meta], j.applied)
+	return writeApplied(in[Meta], was, j.applied)
 }
 
 // keyFill is how full pages of the key bucket get: rows are only ever added at the end, so splitting in half, which
@@ -243,9 +246,9 @@ func deleteRows(in *bbolt.Bucket, revisions bool, keys [][]byte) error {
 	return nil
 }
 
-// writeApplied writes the consistent index rows that changed. b.flushedA belongs to the flusher.
-func (b *Backend) writeApplied(in *bbolt.Bucket, a Applied) error {
-	if a.Index != b.flushedA.Index || a.Term != b.flushedA.Term {
+// writeApplied writes the consistent index rows that changed.
+func writeApplied(in *bbolt.Bucket, was, a Applied) error {
+	if a.Index != was.Index || a.Term != was.Term {
 		if err := in.Put(keyConsistentIndex, binary.BigEndian.AppendUint64(nil, a.Index)); err != nil {
 			return err
 		}
@@ -253,7 +256,7 @@ func (b *Backend) writeApplied(in *bbolt.Bucket, a Applied) error {
 			return err
 		}
 	}
-	if a.ConfState != nil && a.ConfState != b.flushedA.ConfState {
+	if a.ConfState != nil && a.ConfState != was.ConfState {
 		return in.Put(keyConfState, encodeConfState(a.ConfState))
 	}
 	return nil
@@ -261,7 +264,7 @@ func (b *Backend) writeApplied(in *bbolt.Bucket, a Applied) error {
 
 // publish moves readers to the transaction that was opened after the flush.
 func (b *Backend) publish(j job, tx *readTx, grow bool) {
-	size, inUse := b.sizeOf(tx)
+	size, inUse := b.db.sizeOf(tx)
 	b.mu.Lock()
 	old := b.cur
 	b.cur = tx
@@ -312,7 +315,9 @@ func (b *Backend) setSize(size, inUse int64) {
 	b.lookAhead()
 }
 
-func (b *Backend) sizeOf(tx *readTx) (size, inUse int64) {
+// sizeOf counts as free what the next transaction can use, or a later one when the readers of today are gone.
+func (db *database) sizeOf(tx *readTx) (size, inUse int64) {
 	size = tx.tx.Size()
-	return size, size - int64(b.db.Stats().FreePageN)*int64(b.db.Info().PageSize)
+	stats := db.Stats()
+	return size, size - int64(stats.FreePageN+stats.PendingPageN)*int64(db.Info().PageSize)
 }

@@ -45,7 +45,7 @@ func DefragmentFile(o Options, temp string, begin func(FileSize)) (before, after
 		old = nil
 	}
 	if err == nil {
-		err = os.Rename(temp, o.Path)
+		err = o.Rename(temp, o.Path)
 	}
 	if err != nil {
 		if rerr := os.Remove(temp); !errors.Is(rerr, fs.ErrNotExist) {
@@ -53,7 +53,7 @@ func DefragmentFile(o Options, temp string, begin func(FileSize)) (before, after
 		}
 		return before, after, fmt.Errorf("defragment %s: %w", o.Path, err)
 	}
-	return before, after, syncDir(filepath.Dir(o.Path))
+	return before, after, o.SyncDir(filepath.Dir(o.Path))
 }
 
 // compactInto writes a durable copy.

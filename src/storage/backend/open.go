@@ -37,6 +37,12 @@ func (o Options) withFile() Options {
 	if o.OpenFile == nil {
 		o.OpenFile = os.OpenFile
 	}
+	if o.Rename == nil {
+		o.Rename = os.Rename
+	}
+	if o.SyncDir == nil {
+		o.SyncDir = syncDir
+	}
 	return o
 }
 
@@ -95,7 +101,8 @@ func tryOpen(o Options, mmapBytes int) (db *database, err error) {
 	db = new(database)
 	db.DB, err = bbolt.Open(o.Path, fileMode, &bbolt.Options{
 		Timeout:         o.LockWait,
-		NoFreelistSync:  true,
+		NoFreelistSync:  !o.fresh, // reading the whole file in order to take back a transaction would hold up the flusher
+		NoSync:          o.fresh,
 		FreelistType:    freelist,
 		InitialMmapSize: mmapBytes,
 		ReadOnly:        o.ReadOnly,

