@@ -67,7 +67,6 @@ func (c *Config) noteOddSettings() {
 		{len(c.ListenMetricsURLs) > 0, "listen-metrics-urls"},
 		{c.Tracing.Enabled, "enable-distributed-tracing"},
 		{c.MemoryMlock, "memory-mlock"},
-		{c.Storage.DefragThresholdMiB > 0, "bootstrap-defrag-threshold-megabytes"},
 	} {
 		if n.asked {
 			c.warn("flag is accepted but has no effect in this version", "flag", "--"+n.flag)

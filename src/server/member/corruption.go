@@ -109,7 +109,7 @@ func (m *Member) newChecker() *corrupt.Checker {
 		ID:          m.id,
 		Others:      m.otherIDs,
 		Revision:    m.Revision,
-		Hash:        m.hashKV,
+		Hash:        m.HashKV,
 		Compactions: m.compactionHashes,
 		Ask:         m.askHash,
 		ReadIndex:   m.ReadIndex,
@@ -149,14 +149,6 @@ func (m *Member) otherIDs() (ids []uint64) {
 		}
 	}
 	return ids
-}
-
-func (m *Member) hashKV(revision int64) (h mvcc.HashKV, err error) {
-	err = m.View(func(s *apply.State) (err error) {
-		h, err = s.KV.HashKV(revision)
-		return err
-	})
-	return h, err
 }
 
 func (m *Member) compactionHashes() (list []mvcc.HashKV) {

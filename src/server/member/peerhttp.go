@@ -65,7 +65,7 @@ func (m *Member) serveHashKV(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "error unmarshalling request", http.StatusBadRequest)
 		return
 	}
-	h, err := m.hashKV(request.Revision)
+	h, err := m.HashKV(request.Revision)
 	switch {
 	case errors.Is(err, ErrStopped):
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)

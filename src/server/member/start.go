@@ -66,6 +66,7 @@ func (m *Member) start() error {
 	if err != nil {
 		return err
 	}
+	m.defragmentAtStart()
 	m.ids = newRequestIDs(m.id, time.Now())
 	m.reads = newReads(func(token []byte) { m.node.ReadIndex(token) }, m.ids.next, m.applied)
 	m.transport = peer.New(peer.Config{

@@ -1,11 +1,14 @@
 package member
 
 import (
+	"errors"
+
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/apply"
 	"quoin.dev/server/membership"
 	"quoin.dev/storage/backend"
+	"quoin.dev/storage/mvcc"
 	"quoin.dev/storage/schema"
 )
 
@@ -73,6 +76,24 @@ func (m *Member) Hash() (hash uint32, revision int64, err error) {
 		return err
 	})
 	return hash, revision, err
+}
+
+// HashKV is the hash of the keys up to a revision, 0 = the current one. Like Hash, and unlike what View runs, it does not hold up
+// the installation of a received snapshot. Errors: mvcc.ErrCompacted, mvcc.ErrFutureRevision, ErrStopped.
+func (m *Member) HashKV(revision int64) (mvcc.HashKV, error) {
+	for last := (*apply.State)(nil); ; {
+		m.stateMu.RLock()
+		state, stopped := m.state, m.closed || m.state == last
+		m.stateMu.RUnlock()
+		if stopped {
+			return mvcc.HashKV{}, ErrStopped
+		}
+		h, err := state.KV.HashKV(revision)
+		if !errors.Is(err, mvcc.ErrClosed) {
+			return h, err
+		}
+		last = state // a received snapshot has replaced it: once more
+	}
 }
 
 func (m *Member) clusterVersion() string {

@@ -2,12 +2,15 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/version"
 
-	"quoin.dev/server/apply"
 	"quoin.dev/server/member"
 )
 
@@ -58,20 +61,16 @@ func (s *maintenanceServer) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb.
 }
 
 func (s *maintenanceServer) HashKV(_ context.Context, r *pb.HashKVRequest) (*pb.HashKVResponse, error) {
-	var response *pb.HashKVResponse
-	err := s.m.View(func(state *apply.State) error {
-		h, err := state.KV.HashKV(r.Revision)
-		if err == nil {
-			response = &pb.HashKVResponse{
-				Header:          s.m.Header(h.Revision),
-				Hash:            h.Hash,
-				CompactRevision: h.CompactRevision,
-				HashRevision:    h.HashRevision,
-			}
-		}
-		return err
-	})
-	return response, toWire(err)
+	h, err := s.m.HashKV(r.Revision)
+	if err != nil {
+		return nil, toWire(err)
+	}
+	return &pb.HashKVResponse{
+		Header:          s.m.Header(h.Revision),
+		Hash:            h.Hash,
+		CompactRevision: h.CompactRevision,
+		HashRevision:    h.HashRevision,
+	}, nil
 }
 
 func (s *maintenanceServer) Hash(context.Context, *pb.HashRequest) (*pb.HashResponse, error) {
@@ -80,4 +79,16 @@ func (s *maintenanceServer) Hash(context.Context, *pb.HashRequest) (*pb.HashResp
 		return nil, toWire(err)
 	}
 	return &pb.HashResponse{Header: s.m.Header(revision), Hash: hash}, nil
+}
+
+// Defragment returns when the database has been written anew. Requests are served meanwhile.
+func (s *maintenanceServer) Defragment(ctx context.Context, _ *pb.DefragmentRequest) (*pb.DefragmentResponse, error) {
+	switch err := s.m.Defragment(ctx); {
+	case err == nil:
+		return &pb.DefragmentResponse{}, nil
+	case errors.Is(err, member.ErrDefragmenting):
+		return nil, status.Error(codes.FailedPrecondition, "etcdserver: "+member.ErrDefragmenting.Error())
+	default:
+		return nil, toWire(err)
+	}
 }

@@ -26,8 +26,14 @@ const keptHashes = 10
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // HashKV hashes the rows up to rev, 0 or less = current. For a revision that this process has compacted it is the hash
-// that was taken before the compaction deleted anything, as long as it is kept. Errors: ErrCompacted, ErrFutureRevision.
+// that was taken before the compaction deleted anything, as long as it is kept. It takes as long as reading everything does,
+// and Close ends it. Errors: ErrCompacted, ErrFutureRevision, ErrClosed.
 func (s *Store) HashKV(rev int64) (HashKV, error) {
+	s.hashing.RLock() // held across reading: Close has to know when nobody reads any more
+	defer s.hashing.RUnlock()
+	if s.closed {
+		return HashKV{}, ErrClosed
+	}
 	for {
 		if rev > 0 {
 			if h, ok, err := s.compact.hashOf(rev); ok || err != nil {
@@ -54,6 +60,9 @@ func (s *Store) HashKV(rev int64) (HashKV, error) {
 		}
 		h, err := s.hash(s.compact.ctx, at, compacted)
 		s.pins.remove(compacted)
+		if s.compact.ctx.Err() != nil {
+			return HashKV{}, ErrClosed
+		}
 		h.Revision = current
 		return h, err
 	}

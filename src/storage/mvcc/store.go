@@ -72,7 +72,12 @@ type Store struct {
 
 	pins    pins
 	compact compactor
-	txn     Txn // the writer's: one at a time, so it is reused
+
+	// hashing is held for reading by HashKV, so that Close can wait for it, and guards closed. It is taken before mu.
+	hashing sync.RWMutex
+	closed  bool
+
+	txn Txn // the writer's: one at a time, so it is reused
 
 	chunkKeys, rowsPerView int // the constants of these names, but for tests
 }
@@ -102,8 +107,13 @@ func Open(b *backend.Backend, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close stops the background work. Transactions and reads have to be over.
-func (s *Store) Close() { s.compact.close() }
+// Close stops the background work, and calls of HashKV, which return ErrClosed. Transactions and other reads have to be over.
+func (s *Store) Close() {
+	s.compact.close()
+	s.hashing.Lock() // waits for those that read
+	defer s.hashing.Unlock()
+	s.closed = true
+}
 
 // Revision is the current revision: that of the last change, 1 in an empty store.
 func (s *Store) Revision() int64 { return s.current.Load() }
