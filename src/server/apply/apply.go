@@ -91,7 +91,7 @@ func (s *State) Apply(r *pb.InternalRaftRequest, wanted bool) Result {
 	case r.ClusterVersionSet != nil:
 		// The storage version follows the cluster version in the same batch, so that no file claims what it does not hold.
 		s.Members.SetVersion(r.ClusterVersionSet.Ver)
-		schema.PutStorageVersion(s.Rows, r.ClusterVersionSet.Ver)
+		schema.PutStorageVersion(s.Rows, schema.StorageVersionFor(r.ClusterVersionSet.Ver))
 		return Result{}
 	case r.DowngradeInfoSet != nil:
 		s.Members.SetDowngrade(membership.Downgrade{Enabled: r.DowngradeInfoSet.Enabled, TargetVersion: r.DowngradeInfoSet.Ver})

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/coreos/go-semver/semver"
-
 	"quoin.dev/server/membership"
 )
 
@@ -106,17 +104,17 @@ func (o Options) get(ctx context.Context, base, path string) ([]byte, http.Heade
 // member speaks too, and at least one must answer. While the cluster is being downgraded to this member's version, it
 // still speaks the next newer one.
 func (o Options) checkCompatible(ctx context.Context, members []membership.Member, own uint64) error {
-	local, err := semver.NewVersion(o.Version)
+	local, err := membership.ParseMinor(o.Version)
 	if err != nil {
 		return fmt.Errorf("version %q of this member does not parse: %w", o.Version, err)
 	}
-	oldest, err := semver.NewVersion(o.MinClusterVersion)
+	oldest, err := membership.ParseMinor(o.MinClusterVersion)
 	if err != nil {
 		return fmt.Errorf("minimum cluster version %q does not parse: %w", o.MinClusterVersion, err)
 	}
 	type answer struct {
 		member  membership.Member
-		version *semver.Version
+		version *membership.Minor
 	}
 	answers := make(chan answer, len(members))
 	for _, m := range members {
@@ -135,12 +133,12 @@ func (o Options) checkCompatible(ctx context.Context, members []membership.Membe
 			continue
 		}
 		told++
-		if minor(a.version) < minor(oldest) || minor(a.version) > minor(local) {
-			if minor(a.version) == minor(local)+1 && o.downgradeEnabled(ctx, members, own) {
+		if a.version.Compare(oldest) < 0 || a.version.Compare(local) > 0 {
+			if local.Before(*a.version) && o.downgradeEnabled(ctx, members, own) {
 				continue
 			}
-			return fmt.Errorf("%w: member %s says that it speaks version %s, this member speaks %d.%d to %d.%d", ErrIncompatible,
-				membership.FormatID(a.member.ID), a.version, oldest.Major, oldest.Minor, local.Major, local.Minor)
+			return fmt.Errorf("%w: member %s says that the cluster speaks version %s, this member speaks %s to %s", ErrIncompatible,
+				membership.FormatID(a.member.ID), a.version, oldest, local)
 		}
 	}
 	if told == 0 {
@@ -149,11 +147,8 @@ func (o Options) checkCompatible(ctx context.Context, members []membership.Membe
 	return nil
 }
 
-// minor makes major and minor of a version one number that can be compared.
-func minor(v *semver.Version) int64 { return v.Major<<32 | v.Minor }
-
 // clusterVersionOf returns the cluster version that a member tells, nil when it tells none.
-func (o Options) clusterVersionOf(ctx context.Context, m membership.Member) *semver.Version {
+func (o Options) clusterVersionOf(ctx context.Context, m membership.Member) *membership.Minor {
 	for _, u := range m.PeerURLs {
 		body, _, err := o.get(ctx, u, "/version")
 		if err != nil {
@@ -167,12 +162,12 @@ func (o Options) clusterVersionOf(ctx context.Context, m membership.Member) *sem
 			o.log("could not decode the version", u, err)
 			continue
 		}
-		v, err := semver.NewVersion(versions.Cluster)
+		v, err := membership.ParseMinor(versions.Cluster)
 		if err != nil {
 			o.log("the cluster version is not decided yet", u, err)
 			continue
 		}
-		return v
+		return &v
 	}
 	return nil
 }

@@ -109,6 +109,9 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 			"restore this member from a snapshot or remove it and add it again", e.GetIndex(), err))
 	}
 	w := a.m.waits.take(requestID(r))
+	if r.ClusterVersionSet != nil && !a.admitVersion(r.ClusterVersionSet.Ver) {
+		return
+	}
 	room := a.m.roomFor(r, a.m.backend.SizeAhead())
 	result := a.m.state.Apply(r, w != nil)
 	if r.Alarm != nil {
@@ -120,6 +123,24 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 	if w != nil {
 		a.told = append(a.told, told{w, outcome{result: result}})
 	}
+}
+
+// admitVersion looks at the version that the cluster is to speak from an entry on. A member that can not speak it ends before
+// the entry, so that it finds everything as it was when it is started with a version that can. An older one asks for a
+// snapshot: a server of that version must not find in the log what only this one can read.
+func (a *machine) admitVersion(next string) bool {
+	members := a.m.state.Members
+	if err := members.CheckVersion(next); err != nil {
+		a.over = true
+		a.m.fail(fmt.Errorf("member: %w; this member stops before it would misread what the others write", err))
+		return false
+	}
+	if now := members.Version(); lowers(now, next) {
+		a.m.logger.Info("Cluster version downgrade detected, forcing snapshot",
+			zap.String("prev-cluster-version", now), zap.String("new-cluster-version", next))
+		a.m.snapshots.forced.Store(true)
+	}
+	return true
 }
 
 // requestID finds the id of a request; members before etcd 3.0 put it elsewhere.

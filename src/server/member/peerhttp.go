@@ -28,6 +28,7 @@ func (m *Member) PeerHandler() http.Handler {
 	mux.HandleFunc("/members/hashkv", m.serveHashKV)
 	mux.HandleFunc(promotePath, m.servePromote)
 	mux.HandleFunc("/version", m.ServeVersion)
+	mux.HandleFunc("/downgrade/enabled", m.serveDowngradeEnabled)
 	m.handleLeases(mux)
 	return mux
 }

@@ -22,6 +22,7 @@ const keepLogAfterSend = 30 * time.Second
 // snapshotter knows which snapshots are being taken and sent.
 type snapshotter struct {
 	taking   atomic.Bool
+	forced   atomic.Bool   // one is wanted, however little was applied since the last
 	last     atomic.Uint64 // index of the last one on disk
 	sending  atomic.Int32
 	lastSent atomic.Int64 // unix nanoseconds of the end of the last sending
@@ -65,15 +66,26 @@ func (p position) raftSnapshot() *raftpb.Snapshot {
 	}
 }
 
-// maybeSnapshot starts a disk snapshot when enough was applied since the last. The applier calls it.
+// maybeSnapshot starts a disk snapshot when enough was applied since the last, or when one is wanted. The applier calls it, and
+// a snapshot that ends does, since another may have been wanted meanwhile.
 func (m *Member) maybeSnapshot() {
-	if m.applied.index()-m.snapshots.last.Load() <= m.cfg.Raft.SnapshotCount || !m.snapshots.taking.CompareAndSwap(false, true) {
+	due := m.applied.index()-m.snapshots.last.Load() > m.cfg.Raft.SnapshotCount || m.snapshots.forced.Load()
+	if !due || !m.snapshots.taking.CompareAndSwap(false, true) {
 		return
 	}
+	forced := m.snapshots.forced.Swap(false) // what asked for it is applied, so this snapshot has it
 	m.loops.Go(func() {
-		defer m.snapshots.taking.Store(false)
-		if err := m.takeSnapshot(); err != nil {
+		err := m.takeSnapshot()
+		m.snapshots.taking.Store(false)
+		if err != nil {
 			m.fail(fmt.Errorf("member: take a snapshot: %w", err))
+			return
+		}
+		if forced {
+			m.reportDowngradable()
+		}
+		if m.snapshots.forced.Load() {
+			m.maybeSnapshot()
 		}
 	})
 }

@@ -84,6 +84,10 @@ func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, logge
 	if err != nil {
 		return nil, err
 	}
+	if v := schema.StorageVersionFor(members.Version()); members.Version() != "" && schema.StorageVersion(view) != v {
+		// etcd follows the cluster version a little later, and was stopped before. It goes to disk with the next batch.
+		schema.PutStorageVersion(b, v)
+	}
 	alarms, err := alarm.Load(view, b)
 	if err != nil {
 		return nil, err

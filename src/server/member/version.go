@@ -3,14 +3,12 @@ package member
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/coreos/go-semver/semver"
 	"go.uber.org/zap"
 
 	pb "quoin.dev/api/etcdserverpb"
@@ -43,75 +41,62 @@ func (m *Member) Versions() Versions {
 	return v
 }
 
-// keepVersions lets the leader raise the cluster version to what all members can do.
+// keepVersions lets the leader decide which version the cluster speaks, and see when a downgrade has come to its end.
 func (m *Member) keepVersions() {
 	ctx, cancel := m.untilStop() // a member that hangs must not hold up the stop of this one
 	defer cancel()
-	ticker := time.NewTicker(versionInterval)
-	defer ticker.Stop()
+	decide := time.NewTicker(versionInterval)
+	defer decide.Stop()
+	downgrade := time.NewTicker(m.cfg.Cluster.DowngradeCheckTime)
+	defer downgrade.Stop()
 	for {
+		duty := m.decideVersion
 		select {
 		case <-m.stopping:
 			return
 		case <-m.leading:
-		case <-ticker.C:
+		case <-decide.C:
+		case <-downgrade.C:
+			duty = m.endDowngrade
 		}
 		if m.node.Leader() != m.id {
 			continue
 		}
-		if err := m.raiseClusterVersion(ctx); err != nil && ctx.Err() == nil {
-			m.logger.Warn("failed to update cluster version", zap.Error(err))
+		if err := duty(ctx); err != nil && ctx.Err() == nil {
+			m.logger.Warn("failed to update the version of the cluster", zap.Error(err))
 		}
 	}
 }
 
-// raiseClusterVersion proposes the lowest version among the members, unless the cluster speaks it already or something
-// newer: going down is a job of its own.
-func (m *Member) raiseClusterVersion(ctx context.Context) error {
+// decideVersion proposes the version that the cluster should speak, if it is another one than now.
+func (m *Member) decideVersion(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.RequestTimeout())
 	defer cancel()
-	lowest := m.lowestVersion(ctx)
-	if lowest == nil {
+	now := m.clusterVersion()
+	next := nextVersion(now, m.cluster().Downgrade(), m.askVersions(ctx))
+	if next == "" {
 		return nil
 	}
-	decided := fmt.Sprintf("%d.%d.0", lowest.Major, lowest.Minor)
-	if current := m.clusterVersion(); current != "" && !semver.New(current).LessThan(*semver.New(decided)) {
-		return nil
-	}
-	m.logger.Info("updating cluster version", zap.String("to", decided))
-	_, err := m.Propose(ctx, &pb.InternalRaftRequest{ClusterVersionSet: &membershippb.ClusterVersionSetRequest{Ver: decided}})
+	m.logger.Info("updating cluster version", zap.String("from", now), zap.String("to", next))
+	_, err := m.Propose(ctx, &pb.InternalRaftRequest{ClusterVersionSet: &membershippb.ClusterVersionSetRequest{Ver: next}})
 	return err
 }
 
-// lowestVersion asks every member; nil if one can not be asked and the cluster version is decided already. Before that,
-// a member that can not be asked counts as the oldest there can be.
-func (m *Member) lowestVersion(ctx context.Context) *semver.Version {
-	var mu sync.Mutex // guards lowest and unknown
-	lowest, unknown := semver.New(version.API), false
+// askVersions returns the server versions of all members; nil for one that can not be asked.
+func (m *Member) askVersions(ctx context.Context) []*membership.Minor {
+	members := m.Members()
+	versions := make([]*membership.Minor, len(members))
 	var asking sync.WaitGroup
-	for _, member := range m.Members() {
+	for i, member := range members {
 		if member.ID == m.id {
+			own, _ := membership.ParseMinor(version.API) // a constant
+			versions[i] = &own
 			continue
 		}
-		asking.Go(func() {
-			v := m.askVersion(ctx, member)
-			mu.Lock()
-			defer mu.Unlock()
-			if v == nil {
-				unknown = true
-			} else if v.LessThan(*lowest) {
-				lowest = v
-			}
-		})
+		asking.Go(func() { versions[i] = m.askVersion(ctx, member) })
 	}
 	asking.Wait()
-	switch {
-	case !unknown:
-		return lowest
-	case m.clusterVersion() == "":
-		return semver.New(version.MinCluster)
-	}
-	return nil
+	return versions
 }
 
 // getFromPeer asks another member, at one of its peer URLs, for a path.
@@ -124,7 +109,7 @@ func (m *Member) getFromPeer(ctx context.Context, url, path string) (*http.Respo
 }
 
 // askVersion returns the server version of another member, nil if none of its URLs answers.
-func (m *Member) askVersion(ctx context.Context, member membership.Member) *semver.Version {
+func (m *Member) askVersion(ctx context.Context, member membership.Member) *membership.Minor {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	for _, url := range member.PeerURLs {
@@ -138,8 +123,8 @@ func (m *Member) askVersion(ctx context.Context, member membership.Member) *semv
 		if err != nil || response.StatusCode != http.StatusOK || json.Unmarshal(body, &v) != nil {
 			continue
 		}
-		if parsed, err := semver.NewVersion(v.Server); err == nil {
-			return parsed
+		if parsed, err := membership.ParseMinor(v.Server); err == nil {
+			return &parsed
 		}
 	}
 	return nil

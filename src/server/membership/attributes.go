@@ -3,8 +3,6 @@ package membership
 import (
 	"fmt"
 
-	"github.com/coreos/go-semver/semver"
-
 	"quoin.dev/storage/schema"
 )
 
@@ -23,8 +21,8 @@ func (c *Cluster) SetAttributes(id uint64, name string, clientURLs []string) boo
 	return true
 }
 
-// SetVersion records the version that the cluster speaks from now on. A member whose own version is older can not go
-// on, as it would misread what the others write.
+// SetVersion records the version that the cluster speaks from now on. A member whose own version is older must have stopped
+// before, as it would misread what the others write: see CheckVersion.
 func (c *Cluster) SetVersion(version string) {
 	if err := c.options.CheckVersion(version); err != nil {
 		panic("membership: " + err.Error())
@@ -57,22 +55,25 @@ func (c *Cluster) Downgrade() Downgrade {
 	return c.downgrade
 }
 
+// CheckVersion refuses a version that the cluster is to speak if this member could not go on with it.
+func (c *Cluster) CheckVersion(cluster string) error { return c.options.CheckVersion(cluster) }
+
 // CheckVersion refuses a cluster version that is newer than this member's. Patch levels do not count.
 func (o Options) CheckVersion(cluster string) error {
 	if o.Version == "" {
 		return nil
 	}
-	local, err := semver.NewVersion(o.Version)
+	local, err := ParseMinor(o.Version)
 	if err != nil {
 		return fmt.Errorf("version %q of this member does not parse: %w", o.Version, err)
 	}
-	remote, err := semver.NewVersion(cluster)
+	remote, err := ParseMinor(cluster)
 	if err != nil {
 		return fmt.Errorf("cluster version %q does not parse: %w", cluster, err)
 	}
-	if local.Major < remote.Major || (local.Major == remote.Major && local.Minor < remote.Minor) {
-		return fmt.Errorf("the cluster speaks version %s, this member only %s: start it with a version of at least %d.%d",
-			cluster, o.Version, remote.Major, remote.Minor)
+	if local.Compare(remote) < 0 {
+		return fmt.Errorf("the cluster speaks version %s, this member only %s: start it with a version of at least %s, or downgrade "+
+			"the cluster first", cluster, o.Version, remote)
 	}
 	return nil
 }

@@ -55,19 +55,23 @@ func PutStorageVersion(w Writer, version string) {
 	w.Put(backend.Meta, keyStorageVersion, []byte(version))
 }
 
+// StorageVersionFor is the version row of a member of a cluster that speaks this version: any server of that version can go on
+// from the file. Files before 3.6 have no such row, so it is "" then.
+func StorageVersionFor(cluster string) string {
+	if major, minor, err := majorMinor(cluster); err != nil || major < 3 || (major == 3 && minor < 6) {
+		return ""
+	}
+	return cluster
+}
+
 // CheckStorageVersion refuses a file of a version newer than this build understands, with ErrNewerVersion.
 func CheckStorageVersion(r Reader) error {
 	text := StorageVersion(r)
 	if text == "" {
 		return nil
 	}
-	parts := strings.Split(text, ".")
-	if len(parts) < 2 {
-		return fmt.Errorf("storage version %q is malformed: restore the member from a snapshot", text)
-	}
-	major, err1 := strconv.Atoi(parts[0])
-	minor, err2 := strconv.Atoi(parts[1])
-	if err1 != nil || err2 != nil {
+	major, minor, err := majorMinor(text)
+	if err != nil {
 		return fmt.Errorf("storage version %q is malformed: restore the member from a snapshot", text)
 	}
 	if major > newestMajor || (major == newestMajor && minor > newestMinor) {
@@ -75,6 +79,16 @@ func CheckStorageVersion(r Reader) error {
 			ErrNewerVersion, text, newestMajor, newestMinor)
 	}
 	return nil
+}
+
+func majorMinor(text string) (major, minor int, err error) {
+	first, rest, _ := strings.Cut(text, ".")
+	second, _, _ := strings.Cut(rest, ".")
+	if major, err = strconv.Atoi(first); err != nil {
+		return 0, 0, err
+	}
+	minor, err = strconv.Atoi(second)
+	return major, minor, err
 }
 
 // Compaction is the pair of marker rows: Finished < Scheduled means that deletion has to be resumed. -1 = no row.

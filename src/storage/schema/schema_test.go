@@ -170,3 +170,14 @@ func TestCompactionMarkers(t *testing.T) {
 		}
 	})
 }
+
+// Members before 3.6 have no version row, and must find none when they get the file back.
+func TestStorageVersionFor(t *testing.T) {
+	for cluster, want := range map[string]string{
+		"3.7.0": "3.7.0", "3.6.0": "3.6.0", "3.10.0": "3.10.0", "4.0.0": "4.0.0", "3.5.0": "", "3.0.0": "", "2.9.0": "", "": "", "x": "",
+	} {
+		if got := StorageVersionFor(cluster); got != want {
+			t.Errorf("%q: got %q, want %q", cluster, got, want)
+		}
+	}
+}
