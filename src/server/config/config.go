@@ -133,6 +133,7 @@ type Cluster struct {
 	InitialClusterState      string // "new" or "existing"
 	InitialClusterToken      string
 	StrictReconfigCheck      bool
+	AutoPromoteLearners      bool
 	DowngradeCheckTime       time.Duration
 }
 

@@ -48,6 +48,7 @@ func registerCluster(r *registrar, c *Config) {
 	r.bool(&cl.StrictReconfigCheck, "strict-reconfig-check", true, "Refuse membership changes that would lose the quorum.")
 	r.bool(&c.Raft.PreVote, "pre-vote", true, "Ask for votes before raising the term, so that a returning member does not disturb the leader.")
 	r.int(&c.Limits.MaxLearners, "max-learners", 1, "Learners that the cluster may have at a time.")
+	r.bool(&cl.AutoPromoteLearners, "auto-promote-learners", false, "Give a learner a vote, while this member leads, once it has caught up and could be promoted. Not in etcd.")
 	r.duration(&cl.DowngradeCheckTime, "downgrade-check-time", 5*time.Second, "Interval at which the leader looks whether a downgrade has finished.")
 	r.bool(&c.Storage.ForceNewCluster, "force-new-cluster", false, "Start from the data directory as a cluster of one. For disaster recovery only.")
 

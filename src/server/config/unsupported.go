@@ -21,7 +21,6 @@ func (c *Config) refuseUnsupported() error {
 		{s.PeerTLS.CRLFile != "", "peer-crl-file", "revocation lists are not checked yet"},
 		{len(c.Discovery.Endpoints) > 0, "discovery-endpoints", "discovery is not supported yet; name the members in --initial-cluster"},
 		{c.Discovery.SRV != "", "discovery-srv", "discovery is not supported yet; name the members in --initial-cluster"},
-		{c.Storage.ForceNewCluster, "force-new-cluster", "turning a data directory into a cluster of one is not supported yet"},
 	} {
 		if r.asked {
 			return fmt.Errorf("--%s: %s", r.flag, r.reason)

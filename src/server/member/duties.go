@@ -53,7 +53,7 @@ func (m *Member) electAlone() {
 	defer poll.Stop()
 	for term := m.node.Term(); m.node.Leader() == 0 && m.node.Term() == term; {
 		voters := m.voters()
-		if len(voters) > 1 {
+		if len(voters) > 1 && m.applied.index() >= m.forcedTo {
 			return
 		}
 		// Raft refuses while the change that made this member a voter is not applied, so it is asked again.

@@ -13,7 +13,9 @@ type peerSide struct{ m *Member }
 
 // Process implements peer.Raft.
 func (p peerSide) Process(_ context.Context, message *raftpb.Message) error {
-	p.m.node.Step(message)
+	if p.m.hears(message.GetFrom()) {
+		p.m.node.Step(message)
+	}
 	return nil
 }
 

@@ -155,10 +155,7 @@ func requestID(r *pb.InternalRaftRequest) uint64 {
 // the list refuses becomes an empty one for raft, so that both stay equal.
 func (a *machine) applyConfChange(e *raftpb.Entry) *raftpb.ConfState {
 	m := a.m
-	change := new(raftpb.ConfChange)
-	if err := proto.Unmarshal(e.GetData(), change); err != nil {
-		panic(fmt.Sprintf("member: configuration change at log entry %d does not decode (%v); the log is damaged", e.GetIndex(), err))
-	}
+	change := changeOf(e)
 	if e.GetIndex() <= a.consistent {
 		return a.replayConfChange(change)
 	}
@@ -184,6 +181,16 @@ func (a *machine) applyConfChange(e *raftpb.Entry) *raftpb.ConfState {
 		a.told = append(a.told, told{w, outcome{result: apply.Result{Err: err}}})
 	}
 	return nil
+}
+
+// changeOf decodes a committed change of membership.
+func changeOf(e *raftpb.Entry) *raftpb.ConfChange {
+	change := new(raftpb.ConfChange)
+	if err := proto.Unmarshal(e.GetData(), change); err != nil {
+		panic(fmt.Sprintf("member: configuration change at log entry %d does not decode (%v); the log is damaged, restore this "+
+			"member from a snapshot or remove it and add it again", e.GetIndex(), err))
+	}
+	return change
 }
 
 // tellRaft makes a change effective in raft and returns the new configuration, nil once the node has stopped.

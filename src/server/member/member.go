@@ -93,6 +93,7 @@ type Member struct {
 	leading    chan struct{} // capacity 1: the leader or the term changed, for keepVersions
 	termBegan  chan struct{} // the same for keepLeases
 	ready      chan struct{} // closed once the member has published itself
+	forcedTo   uint64        // the log index from which this member is alone, 0 if it was not forced to be
 	leaving    chan struct{} // closed once it is known that the cluster has removed this member
 	removed    chan struct{} // closed when it should stop for that reason
 	removing   sync.Once

@@ -111,7 +111,9 @@ func (m *Member) start() error {
 	}
 	m.checker = m.newChecker()
 	m.differs(m.state.Alarms.Raised(m.id, pb.AlarmType_CORRUPT))
-	m.connectAll() // from here on others may be heard
+	if m.forcedTo == 0 {
+		m.connectAll() // from here on others may be heard
+	}
 	m.node.Run()
 	if m.state.Members.IsRemoved(m.id) {
 		m.leave()
@@ -120,6 +122,7 @@ func (m *Member) start() error {
 	m.loops.Go(m.sweepWaits)
 	m.loops.Go(m.publish)
 	m.loops.Go(m.keepVersions)
+	m.loops.Go(m.promoteLearners)
 	m.loops.Go(m.keepLeases)
 	m.loops.Go(m.keepHealth)
 	m.loops.Go(m.keepQuota)

@@ -143,7 +143,15 @@ func (m *Member) openExisting() (*boot, error) {
 	if err := m.identify(contents.Metadata); err != nil {
 		return nil, err
 	}
-	if err := m.checkCluster(); err != nil {
+	if err := m.checkLog(from.Index + uint64(len(contents.Entries))); err != nil {
+		return nil, err
+	}
+	if m.cfg.Storage.ForceNewCluster {
+		err = m.forceNewCluster(snapshot, contents)
+	} else {
+		err = m.checkCluster()
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := m.fillLog(snapshot, contents); err != nil {
@@ -206,7 +214,17 @@ func (m *Member) identify(metadata []byte) error {
 	return nil
 }
 
-// fillLog puts what the disk holds into the log in memory, and refuses a database that knows more than the log.
+// checkLog refuses a database that knows more than the log.
+func (m *Member) checkLog(last uint64) error {
+	if consistent, _ := m.backend.Applied(); consistent > last {
+		return fmt.Errorf("member: the database %s goes to log index %d, the write-ahead log %s only to %d: "+
+			"the two do not belong together, or the log lost its end; restore this member from a snapshot, or remove it from "+
+			"the cluster and add it again with an empty data directory", m.dbPath(), consistent, m.cfg.WALPath(), last)
+	}
+	return nil
+}
+
+// fillLog puts what the disk holds into the log in memory.
 func (m *Member) fillLog(snapshot *raftpb.Snapshot, contents *wal.Contents) error {
 	if snapshot != nil {
 		if err := m.log.ApplySnapshot(snapshot); err != nil {
@@ -219,12 +237,6 @@ func (m *Member) fillLog(snapshot *raftpb.Snapshot, contents *wal.Contents) erro
 	}
 	if err := m.log.Append(contents.Entries); err != nil {
 		return fmt.Errorf("member: fill the log: %w", err)
-	}
-	last, _ := m.log.LastIndex() // a memory storage knows it without fail
-	if consistent, _ := m.backend.Applied(); consistent > last {
-		return fmt.Errorf("member: the database %s goes to log index %d, the write-ahead log %s only to %d: "+
-			"the two do not belong together, or the log lost its end; restore this member from a snapshot, or remove it from "+
-			"the cluster and add it again with an empty data directory", m.dbPath(), consistent, m.cfg.WALPath(), last)
 	}
 	return nil
 }

@@ -49,6 +49,16 @@ func New(rows schema.Writer, o Options) *Cluster {
 	}
 }
 
+// Copy returns a cluster with the same applied members that persists into other rows.
+func (c *Cluster) Copy(rows schema.Writer) *Cluster {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	to := New(rows, c.options)
+	to.members, to.removed = maps.Clone(c.members), maps.Clone(c.removed)
+	to.version, to.downgrade = c.version, c.downgrade
+	return to
+}
+
 // Seed makes members known before their entries are applied.
 func (c *Cluster) Seed(members []Member) {
 	c.mu.Lock()
