@@ -91,7 +91,7 @@ var _ = Describe("leases", func() {
 		expectEqualHashes(ctx, c)
 	})
 
-	// etcd#12651, etcd#14239
+	// etcd#12651
 	It("are the same after all members were killed, and keep their keys", func() {
 		c := start(cluster.Options{Members: 3})
 		ctx := within(2 * time.Minute)
