@@ -31,7 +31,9 @@ func clusterScript() []string {
 		"downgrade validate", "downgrade validate 3.5", "downgrade validate 3.7", "downgrade validate 3", "downgrade validate abc", "downgrade validate 3.6 3.5",
 		"downgrade enable", "downgrade enable 3.5", "snapshot save", "snapshot save a b", "snapshot save {dir}/x.db", "defrag --cluster", "defrag x",
 		"defrag --endpoints=127.0.0.1:1 --command-timeout=200ms", "move-leader {m0} --endpoints=127.0.0.1:1 --command-timeout=200ms",
-		"alarm list --endpoints=127.0.0.1:1 --command-timeout=200ms",
+		"alarm list --endpoints=127.0.0.1:1 --command-timeout=200ms", "make-mirror", "make-mirror a b",
+		"make-mirror a --dest-prefix=x --no-dest-prefix", "make-mirror 127.0.0.1:1 --dest-cert=/nonexistent",
+		"make-mirror 127.0.0.1:1 --dest-cacert=/nonexistent",
 	}
 	for _, format := range []string{"simple", "json", "fields", "table", "protobuf", "json --hex", "fields --hex"} {
 		for _, command := range []string{

@@ -58,19 +58,8 @@ func dial(cfg client.Config) (*client.Client, error) {
 // the password where the flags say so.
 func (a *app) clientConfig() (client.Config, error) {
 	f := &a.flags
-	cfg := client.Config{
-		Context:              a.ctx,
-		DialTimeout:          f.dialTimeout,
-		DialKeepAliveTime:    f.keepAliveTime,
-		DialKeepAliveTimeout: f.keepAliveTimeout,
-		MaxCallSendMsgSize:   f.maxRequestBytes,
-		MaxCallRecvMsgSize:   f.maxRecvBytes,
-		Token:                f.token,
-	}
-	if !f.debug {
-		// The command prints the error that counts; attempts that failed on the way to it are for --debug.
-		cfg.Logger = zap.NewNop()
-	}
+	cfg := a.commonConfig()
+	cfg.Token = f.token
 	var err error
 	if cfg.Endpoints, err = f.resolveEndpoints(a.ctx, net.DefaultResolver.LookupSRV); err != nil {
 		return cfg, exit(failure, err)
@@ -78,26 +67,46 @@ func (a *app) clientConfig() (client.Config, error) {
 	if cfg.TLS, err = f.tlsConfig(); err != nil {
 		return cfg, exit(badArguments, err)
 	}
-	cfg.Username, cfg.Password, err = a.credentials()
+	if f.token == "" { // which makes both needless
+		cfg.Username, cfg.Password, err = a.splitUser(f.user, f.password, "Password: ")
+	}
 	return cfg, err
 }
 
-// credentials splits --user. The name alone, without --password, asks for the password. A token makes both needless.
-func (a *app) credentials() (user, password string, err error) {
+// commonConfig holds the settings that do not depend on the cluster.
+func (a *app) commonConfig() client.Config {
 	f := &a.flags
-	if f.user == "" || f.token != "" {
+	cfg := client.Config{
+		Context:              a.ctx,
+		DialTimeout:          f.dialTimeout,
+		DialKeepAliveTime:    f.keepAliveTime,
+		DialKeepAliveTimeout: f.keepAliveTimeout,
+		MaxCallSendMsgSize:   f.maxRequestBytes,
+		MaxCallRecvMsgSize:   f.maxRecvBytes,
+	}
+	if !f.debug {
+		// The command prints the error that counts; attempts that failed on the way to it are for --debug.
+		cfg.Logger = zap.NewNop()
+	}
+	return cfg
+}
+
+// splitUser reads name:password. The name alone, without a password of its own, asks for the password.
+func (a *app) splitUser(user, password, prompt string) (string, string, error) {
+	switch {
+	case user == "":
 		return "", "", nil
+	case password != "":
+		return user, password, nil
 	}
-	if f.password != "" {
-		return f.user, f.password, nil
-	}
-	user, password, found := strings.Cut(f.user, ":")
+	name, password, found := strings.Cut(user, ":")
 	if !found {
-		if password, err = a.askPassword(); err != nil {
+		var err error
+		if password, err = a.askPassword(prompt); err != nil {
 			return "", "", exit(ioFailure, err)
 		}
 	}
-	return user, password, nil
+	return name, password, nil
 }
 
 // request bounds one request.

@@ -13,8 +13,8 @@ import (
 const maxPasswordBytes = 64 << 10
 
 // askPassword reads the password from the terminal without showing it, or one line from a stdin that is none.
-func (a *app) askPassword() (string, error) {
-	fmt.Fprint(a.Stdout, "Password: ")
+func (a *app) askPassword(prompt string) (string, error) {
+	fmt.Fprint(a.Stdout, prompt)
 	defer fmt.Fprintln(a.Stdout)
 	if f, ok := a.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		b, err := term.ReadPassword(int(f.Fd()))

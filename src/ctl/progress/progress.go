@@ -19,6 +19,7 @@ const erase = "\r\x1b[K"
 // Line is a line that is being shown. The nil Line is shown nowhere.
 type Line struct {
 	stop, stopped chan struct{}
+	texts         chan string // to be written above the line
 }
 
 // Start shows what describe says of the time since the start, until Stop. It returns nil when w is no terminal, so that
@@ -51,9 +52,21 @@ func (l *Line) Stop() {
 	}
 }
 
+// Print writes a text to w, which is where the line is, above it.
+func (l *Line) Print(w io.Writer, text string) {
+	if l != nil {
+		select {
+		case l.texts <- text:
+			return
+		case <-l.stopped:
+		}
+	}
+	fmt.Fprintln(w, text)
+}
+
 // show writes a line for each tick, cut where the terminal would wrap it.
 func show(w io.Writer, tick <-chan time.Time, describe func(time.Duration) string, columns func() int) *Line {
-	l := &Line{make(chan struct{}), make(chan struct{})}
+	l := &Line{make(chan struct{}), make(chan struct{}), make(chan string)}
 	start := time.Now()
 	go func() {
 		defer close(l.stopped)
@@ -63,6 +76,8 @@ func show(w io.Writer, tick <-chan time.Time, describe func(time.Duration) strin
 			case <-tick:
 				fmt.Fprint(w, erase+cut(describe(time.Since(start)), columns()-1))
 				shown = true
+			case text := <-l.texts:
+				fmt.Fprint(w, erase+text+"\n")
 			case <-l.stop:
 				if shown {
 					fmt.Fprint(w, erase)

@@ -23,6 +23,10 @@ func TestLineIsWrittenAnewAndCleared(t *testing.T) {
 			t.Errorf("wrote %q, want %q", got, want)
 		}
 	}
+	l.Print(io.Discard, "above")
+	if got := <-written; got != "\r\x1b[Kabove\n" {
+		t.Errorf("wrote %q", got)
+	}
 	l.Stop()
 	if got := <-written; got != "\r\x1b[K" || len(written) > 0 {
 		t.Errorf("ended with %q and %d more", got, len(written))
@@ -51,7 +55,12 @@ func TestOnlyATerminalShowsALine(t *testing.T) {
 		}
 	}
 	var none *Line
+	var out bytes.Buffer
+	none.Print(&out, "said all the same")
 	none.Stop()
+	if out.String() != "said all the same\n" {
+		t.Errorf("wrote %q", out.String())
+	}
 }
 
 type writer chan string
