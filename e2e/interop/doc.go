@@ -1,5 +1,5 @@
-// Package interop holds quoin to etcd 3.7.3: etcd's published client and command line against quoin's server, the same
-// requests to both servers, and data directories that change hands.
+// Package interop holds quoin to etcd 3.7.3: etcd's published client and command line against quoin's server, quoin's
+// against etcd's, both at once, the same requests to both servers, clusters of both, and data directories that change hands.
 //
 // It is a module outside of the workspace, since two copies of one proto package cannot share a process. Run it here:
 //

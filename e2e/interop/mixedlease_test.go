@@ -13,8 +13,8 @@ import (
 	"quoin.dev/quoin/e2e/interop/lab"
 )
 
-// lead makes a member of a kind the leader, and returns it. etcd's leader hands over; a server that does not, yet, is killed
-// until another one is elected.
+// lead makes a member of a kind the leader, and returns it. Leadership is moved; where that fails, as it may while a follower
+// is behind, the leader is killed and another one elected.
 func lead(t *testing.T, c *lab.Cluster, kind lab.Kind) *lab.Member {
 	t.Helper()
 	ctx := deadline(t)
