@@ -251,7 +251,13 @@ func TestBadInput(t *testing.T) {
 		{[]string{"--auto-tls"}, nil, 1, "--auto-tls: "},
 		{[]string{"--peer-auto-tls"}, nil, 1, "--peer-auto-tls: "},
 		{[]string{"--client-crl-file=x"}, nil, 1, "--client-crl-file: "},
-		{[]string{"--discovery-srv=x"}, nil, 1, "--discovery-srv: "},
+		{[]string{"--discovery-srv=x", "--discovery-token=t", "--discovery-endpoints=h:1"}, nil, 1, "multiple discovery or bootstrap flags are set"},
+		{[]string{"--discovery-token=t"}, nil, 1, "both --discovery-token and --discovery-endpoints must be set"},
+		{[]string{"--discovery-endpoints=h:1"}, nil, 1, "both --discovery-token and --discovery-endpoints must be set"},
+		{[]string{"--discovery-token=t", "--discovery-endpoints=h:1,,h:2"}, nil, 1, "--discovery-endpoints must not contain empty endpoints"},
+		{[]string{"--discovery-token=t", "--discovery-endpoints=h:1", "--discovery-cert=c"}, nil, 1, "--discovery-cert and --discovery-key must both be set"},
+		{[]string{"--discovery-token=t", "--discovery-endpoints=h:1", "--discovery-user=u"}, nil, 1, "--discovery-user needs --discovery-password"},
+		{[]string{"--discovery-token=t", "--discovery-endpoints=h:1", "--discovery-request-timeout=0s"}, nil, 1, "must be >0"},
 		{[]string{"--enable-log-rotation"}, nil, 1, "--enable-log-rotation"},
 	}
 	for _, tt := range tests {

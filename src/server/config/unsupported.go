@@ -19,8 +19,6 @@ func (c *Config) refuseUnsupported() error {
 		{s.PeerTLS.Auto, "peer-auto-tls", "self-signed certificates are not made yet; pass --peer-cert-file and --peer-key-file"},
 		{s.ClientTLS.CRLFile != "", "client-crl-file", "revocation lists are not checked yet"},
 		{s.PeerTLS.CRLFile != "", "peer-crl-file", "revocation lists are not checked yet"},
-		{len(c.Discovery.Endpoints) > 0, "discovery-endpoints", "discovery is not supported yet; name the members in --initial-cluster"},
-		{c.Discovery.SRV != "", "discovery-srv", "discovery is not supported yet; name the members in --initial-cluster"},
 	} {
 		if r.asked {
 			return fmt.Errorf("--%s: %s", r.flag, r.reason)

@@ -104,8 +104,8 @@ func (c *Config) validateBootstrapFlags() error {
 	if ways > 1 {
 		return errors.New(`multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"`)
 	}
-	if (d.Token == "") != (len(d.Endpoints) == 0) {
-		return errors.New("both --discovery-token and --discovery-endpoints must be set")
+	if err := d.validate(); err != nil {
+		return err
 	}
 	if c.ConfigFile == "" && c.explicit["listen-client-urls"] && !c.explicit["advertise-client-urls"] {
 		return errors.New("--advertise-client-urls is required when --listen-client-urls is set explicitly")

@@ -15,6 +15,14 @@ import (
 	"quoin.dev/server/membership"
 )
 
+// resolver asks DNS.
+func (m *Member) resolver() *net.Resolver {
+	if m.names != nil {
+		return m.names
+	}
+	return net.DefaultResolver
+}
+
 // introduce finds out who this member is from the flags and, where others run, from them. It returns the founders that
 // open the log of a new cluster; a member that joins receives the log instead.
 func (m *Member) introduce() (identity bootstrap.Identity, founders []raft.Peer, err error) {
@@ -27,10 +35,13 @@ func (m *Member) introduce() (identity bootstrap.Identity, founders []raft.Peer,
 		Version:           version.API,
 		MinClusterVersion: version.MinCluster,
 		Client:            m.peerClient,
-		LookupHost:        net.DefaultResolver.LookupHost,
+		LookupHost:        m.resolver().LookupHost,
 		Log: func(message, member string, err error) {
 			m.logger.Warn(message, zap.String("remote-member", member), zap.Error(err))
 		},
+	}
+	if err := m.discover(context.Background(), &o); err != nil {
+		return identity, nil, err
 	}
 	if m.cfg.Cluster.InitialClusterState == config.ClusterStateExisting {
 		identity, err = bootstrap.Join(context.Background(), o)

@@ -5,6 +5,7 @@ package member
 import (
 	"cmp"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,8 @@ type Options struct {
 	Fatal func(error)
 	// FS holds the write-ahead log; nil for the operating system's. It is the seam for faults of the disk.
 	FS vfs.FS
+	// Resolver asks DNS for the members of a new cluster; nil for the one of the system.
+	Resolver *net.Resolver
 }
 
 // Member is a running member.
@@ -48,6 +51,7 @@ type Member struct {
 	cfg       *config.Config
 	logger    *zap.Logger
 	fs        vfs.FS
+	names     *net.Resolver // nil for that of the system
 	fatal     func(error)
 	failing   sync.Once
 	id        uint64

@@ -32,6 +32,7 @@ func Start(o Options) (*Member, error) {
 		logger:    o.Logger,
 		fatal:     o.Fatal,
 		fs:        o.FS,
+		names:     o.Resolver,
 		health:    health{changed: make(chan struct{})},
 		peerTLS:   o.PeerTLS,
 		waits:     newWaitlist(),
