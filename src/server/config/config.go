@@ -122,6 +122,9 @@ type Limits struct {
 	MaxRequestBytes      uint
 	MaxConcurrentStreams uint32
 	MaxLearners          int
+	// MaxApplyLag is how many committed entries may wait to be applied before requests are refused; the end of a lease has
+	// twice as many.
+	MaxApplyLag uint
 }
 
 // Cluster is how the member finds and joins its cluster. It only matters for a member without a WAL, except

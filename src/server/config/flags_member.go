@@ -23,6 +23,7 @@ func registerMember(r *registrar, c *Config) {
 	r.int64(&c.Storage.QuotaBytes, "quota-backend-bytes", 0, "Size of the database in bytes above which writes are refused. 0: 2 GiB, negative: no limit.")
 	r.uint(&c.Limits.MaxTxnOps, "max-txn-ops", 128, "Operations that one transaction may hold.")
 	r.uint(&c.Limits.MaxRequestBytes, "max-request-bytes", DefaultMaxRequestBytes, "Bytes that one request may have.")
+	r.uint(&c.Limits.MaxApplyLag, "max-apply-lag", 5000, "Committed entries that may wait to be applied before requests are refused with \"too many requests\". Not in etcd.")
 	c.Limits.MaxConcurrentStreams = 1<<32 - 1
 	r.value((*uint32Value)(&c.Limits.MaxConcurrentStreams), "max-concurrent-streams", "gRPC streams that one client connection may open at a time.")
 	r.duration(&c.GRPC.KeepAliveMinTime, "grpc-keepalive-min-time", 5*time.Second, "Shortest interval at which a client may ping.")

@@ -55,8 +55,8 @@ func TestNoFlagIsOneMemberOnLocalhost(t *testing.T) {
 	}
 }
 
-// quoinFlags are what etcd does not have. Each is off by default.
-var quoinFlags = []string{"auto-promote-learners"}
+// quoinFlags are what etcd does not have. Each leaves everything as in etcd by its default.
+var quoinFlags = []string{"auto-promote-learners", "max-apply-lag"}
 
 // A drop-in must know every flag, with its variable and default.
 func TestEveryServerFlagIsKnown(t *testing.T) {

@@ -162,6 +162,8 @@ func (c *Config) validateLimits() error {
 		return fmt.Errorf("--max-learners must not be negative (set to %d)", c.Limits.MaxLearners)
 	case c.Limits.MaxTxnOps == 0:
 		return errors.New("--max-txn-ops must be >0")
+	case c.Limits.MaxApplyLag == 0:
+		return errors.New("--max-apply-lag must be >0")
 	case c.Limits.MaxRequestBytes == 0 || c.Limits.MaxRequestBytes > 1<<30:
 		// One request is one raft entry, and peers refuse frames of 512 MiB; above 1 GiB sizes overflow on the wire.
 		return fmt.Errorf("--max-request-bytes must be between 1 and %d (set to %d)", 1<<30, c.Limits.MaxRequestBytes)

@@ -84,7 +84,7 @@ func TestRefusedMembershipChangesStayRefused(t *testing.T) {
 	change.Id = new(m.ids.next())
 	data, err := proto.Marshal(change)
 	w.Expect(err).NotTo(HaveOccurred())
-	waiter := m.waits.add(change.GetId(), farAway())
+	waiter := m.waits.add(change.GetId(), farAway(), 10, false)
 	w.Expect(m.node.Propose(raftnode.Proposal{Data: data, Type: raftpb.EntryConfChange, Owner: waiter})).To(Succeed())
 	var o outcome
 	w.Eventually(waiter.done, soon).Should(Receive(&o))

@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -58,11 +59,17 @@ func (m *Member) connectAll() {
 	}
 }
 
-// quorumConnected reports whether this member and those it is connected to are a majority of the voters.
-func (m *Member) quorumConnected() bool {
+// connectedSince reports whether another member has been connected without a break since a time.
+func (m *Member) connectedSince(id uint64, since time.Time) bool {
+	active := m.transport.ActiveSince(id)
+	return !active.IsZero() && active.Before(since)
+}
+
+// quorumConnected reports whether this member and those it has been connected to since a time are a majority of the voters.
+func (m *Member) quorumConnected(since time.Time) bool {
 	voters, connected := m.voters(), 0
 	for _, id := range voters {
-		if id == m.id || !m.transport.ActiveSince(id).IsZero() {
+		if id == m.id || m.connectedSince(id, since) {
 			connected++
 		}
 	}

@@ -92,14 +92,14 @@ type Member struct {
 	health     health
 	trust      trust
 	checker    *corrupt.Checker
-	returns    bool          // it was here before, and what it holds is older than this process
-	leaderLost atomic.Int64  // unix nanoseconds of the last time a leader went away
-	leading    chan struct{} // capacity 1: the leader or the term changed, for keepVersions
-	termBegan  chan struct{} // the same for keepLeases
-	ready      chan struct{} // closed once the member has published itself
-	forcedTo   uint64        // the log index from which this member is alone, 0 if it was not forced to be
-	leaving    chan struct{} // closed once it is known that the cluster has removed this member
-	removed    chan struct{} // closed when it should stop for that reason
+	returns    bool                      // it was here before, and what it holds is older than this process
+	elected    atomic.Pointer[time.Time] // when this member last heard of a new leader, or of a new term of one
+	leading    chan struct{}             // capacity 1: the leader or the term changed, for keepVersions
+	termBegan  chan struct{}             // the same for keepLeases
+	ready      chan struct{}             // closed once the member has published itself
+	forcedTo   uint64                    // the log index from which this member is alone, 0 if it was not forced to be
+	leaving    chan struct{}             // closed once it is known that the cluster has removed this member
+	removed    chan struct{}             // closed when it should stop for that reason
 	removing   sync.Once
 
 	stopOnce sync.Once
@@ -174,8 +174,9 @@ func (m *Member) fail(err error) {
 
 // leaderChanged is called by the raft core.
 func (m *Member) leaderChanged(leader, _ uint64) {
-	if leader == 0 {
-		m.leaderLost.Store(time.Now().UnixNano())
+	if leader != 0 {
+		now := time.Now()
+		m.elected.Store(&now)
 	}
 	m.reads.leaderChanged()
 	for _, c := range []chan struct{}{m.leading, m.termBegan} {

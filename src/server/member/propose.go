@@ -11,12 +11,6 @@ import (
 	"quoin.dev/server/raftnode"
 )
 
-// maxApplyLag is how many committed entries may wait to be applied before new requests are refused.
-const maxApplyLag = 5000
-
-// maxRevokeApplyLag is the same for the end of leases, which makes room.
-const maxRevokeApplyLag = 2 * maxApplyLag
-
 // Errors of a request that did not get through the log. After a timeout or a stop its fate is unknown.
 var (
 	ErrRequestTooLarge       = errors.New("etcdserver: request is too large")
@@ -58,11 +52,7 @@ type pending struct {
 
 // begin sends a request on its way; await has to follow.
 func (m *Member) begin(term uint64, r *pb.InternalRaftRequest) (pending, error) {
-	lag := uint64(maxApplyLag)
-	if r.LeaseRevoke != nil {
-		lag = maxRevokeApplyLag
-	}
-	if m.node.Commit() > m.applied.index()+lag {
+	if m.behind(makesRoom(r)) {
 		return pending{}, ErrTooManyRequests
 	}
 	if err := m.admitSize(r); err != nil {
@@ -79,7 +69,7 @@ func (m *Member) begin(term uint64, r *pb.InternalRaftRequest) (pending, error) 
 	if err != nil {
 		return pending{}, err
 	}
-	return m.send(id, raftnode.Proposal{Data: data, Term: term})
+	return m.send(id, raftnode.Proposal{Data: data, Term: term, Urgent: makesRoom(r)})
 }
 
 // send gives an encoded request to raft.
@@ -88,7 +78,10 @@ func (m *Member) send(id uint64, proposal raftnode.Proposal) (pending, error) {
 		return pending{}, ErrRequestTooLarge
 	}
 	start := time.Now()
-	p := pending{id: id, w: m.waits.add(id, start.Add(m.cfg.RequestTimeout())), start: start}
+	p := pending{id: id, w: m.waits.add(id, start.Add(m.cfg.RequestTimeout()), len(proposal.Data), proposal.Urgent), start: start}
+	if p.w == nil {
+		return pending{}, ErrTooManyRequests
+	}
 	proposal.Owner = p.w
 	if err := m.node.Propose(proposal); err != nil {
 		m.waits.abandon(id)
@@ -116,19 +109,6 @@ func (m *Member) await(ctx context.Context, p pending) (outcome, error) {
 // showsKeys reports whether the response to a request tells what this member holds.
 func showsKeys(r *pb.InternalRaftRequest) bool {
 	return r.Put != nil || r.DeleteRange != nil || r.Txn != nil || r.Range != nil
-}
-
-// timeoutError says what is known about why a request that came at start was not answered.
-func (m *Member) timeoutError(start time.Time) error {
-	lost := time.Unix(0, m.leaderLost.Load())
-	leader := m.node.Leader()
-	switch {
-	case leader == 0 || lost.After(start.Add(-m.cfg.Raft.ElectionTimeout)):
-		return ErrTimeoutLeaderFail
-	case !m.quorumConnected():
-		return ErrTimeoutConnectionLost
-	}
-	return ErrTimeout
 }
 
 // ReadIndex returns when a read of the local state is linearizable.

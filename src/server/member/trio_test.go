@@ -111,8 +111,8 @@ func TestWithoutAQuorum(t *testing.T) {
 	defer cancel()
 	w.Expect(m.ReadIndex(ctx)).To(MatchError(context.DeadlineExceeded))
 	w.Expect(m.Status().Leader).To(BeZero())
-	w.Expect(m.timeoutError(time.Now())).To(MatchError(ErrTimeoutLeaderFail))
-	w.Expect(m.quorumConnected()).To(BeFalse())
+	w.Expect(m.timeoutError(time.Now())).To(MatchError(ErrTimeout))
+	w.Expect(m.quorumConnected(time.Now())).To(BeFalse())
 	c.start(t, 1)
 	m.put(t, "a", "2")
 }

@@ -16,6 +16,7 @@ const waitShards = 32
 type waiter struct {
 	done     chan outcome // capacity 1; receives exactly once
 	deadline time.Time
+	bytes    int // of its request
 	gone     atomic.Bool
 }
 
@@ -32,7 +33,8 @@ type outcome struct {
 // waitlist finds the waiter of a request id when its entry is applied. One sweep ends all that wait for too long, so that
 // a request costs no timer.
 type waitlist struct {
-	shards [waitShards]struct {
+	underWay admission
+	shards   [waitShards]struct {
 		mu      sync.Mutex // guards waiting
 		waiting map[uint64]*waiter
 	}
@@ -46,9 +48,12 @@ func newWaitlist() *waitlist {
 	return l
 }
 
-// add registers id until it is taken or swept after deadline.
-func (l *waitlist) add(id uint64, deadline time.Time) *waiter {
-	w := &waiter{done: make(chan outcome, 1), deadline: deadline}
+// add registers id, whose request has so many bytes, until it is taken or swept after deadline; nil if there are too many.
+func (l *waitlist) add(id uint64, deadline time.Time, bytes int, makesRoom bool) *waiter {
+	if !l.underWay.enter(bytes, makesRoom) {
+		return nil
+	}
+	w := &waiter{done: make(chan outcome, 1), deadline: deadline, bytes: bytes}
 	s := &l.shards[id%waitShards]
 	s.mu.Lock()
 	s.waiting[id] = w
@@ -63,6 +68,7 @@ func (l *waitlist) take(id uint64) *waiter {
 	w := s.waiting[id]
 	if w != nil {
 		delete(s.waiting, id)
+		l.underWay.leave(w.bytes)
 	}
 	s.mu.Unlock()
 	return w
@@ -83,6 +89,7 @@ func (l *waitlist) sweep(now time.Time) {
 		for id, w := range s.waiting {
 			if now.After(w.deadline) {
 				delete(s.waiting, id)
+				l.underWay.leave(w.bytes)
 				w.gone.Store(true)
 				w.done <- outcome{timedOut: true}
 			}

@@ -12,7 +12,7 @@ import (
 func TestWaiterIsTakenOnce(t *testing.T) {
 	w := NewWithT(t)
 	l := newWaitlist()
-	waiter := l.add(7, time.Now().Add(time.Hour))
+	waiter := l.add(7, time.Now().Add(time.Hour), 10, false)
 	w.Expect(l.take(8)).To(BeNil())
 	w.Expect(l.take(7+waitShards)).To(BeNil(), "another id of the same shard")
 	w.Expect(l.take(7)).To(BeIdenticalTo(waiter))
@@ -23,7 +23,7 @@ func TestWaiterIsTakenOnce(t *testing.T) {
 func TestAbandonedWaiterIsGone(t *testing.T) {
 	w := NewWithT(t)
 	l := newWaitlist()
-	waiter := l.add(7, time.Now().Add(time.Hour))
+	waiter := l.add(7, time.Now().Add(time.Hour), 10, false)
 	l.abandon(7)
 	w.Expect(waiter.Gone()).To(BeTrue())
 	w.Expect(l.take(7)).To(BeNil(), "whose result would nobody read")
@@ -37,8 +37,8 @@ func TestSweepEndsWhatIsOverdue(t *testing.T) {
 	start := time.Now()
 	var due, later []*waiter
 	for id := range uint64(3 * waitShards) {
-		due = append(due, l.add(2*id, start.Add(time.Second)))
-		later = append(later, l.add(2*id+1, start.Add(time.Minute)))
+		due = append(due, l.add(2*id, start.Add(time.Second), 10, false))
+		later = append(later, l.add(2*id+1, start.Add(time.Minute), 10, false))
 	}
 	l.sweep(start.Add(time.Second))
 	w.Expect(l.take(0)).NotTo(BeNil(), "the deadline itself is not over")
@@ -64,7 +64,7 @@ func TestWaitersHearExactlyOnce(t *testing.T) {
 	start := time.Now()
 	waiters := make([]*waiter, ids)
 	for id := range waiters {
-		waiters[id] = l.add(uint64(id), start)
+		waiters[id] = l.add(uint64(id), start, 10, false)
 	}
 	var applied atomic.Int64
 	var all sync.WaitGroup

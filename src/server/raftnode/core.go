@@ -149,7 +149,23 @@ func (n *Node) live(fresh []Proposal) []Proposal {
 		}
 		kept = append(kept, p)
 	}
-	return kept
+	return urgentFirst(kept)
+}
+
+// urgentFirst moves urgent proposals to the front; otherwise the order stays.
+func urgentFirst(proposals []Proposal) []Proposal {
+	if slices.ContainsFunc(proposals, func(p Proposal) bool { return p.Urgent }) {
+		slices.SortStableFunc(proposals, func(a, b Proposal) int {
+			switch {
+			case a.Urgent && !b.Urgent:
+				return -1
+			case b.Urgent && !a.Urgent:
+				return 1
+			}
+			return 0
+		})
+	}
+	return proposals
 }
 
 // leadsIn says whether this node leads in a term, with everything that it was told so far.

@@ -67,7 +67,11 @@ func (in *inbox) admit(p Proposal) bool {
 }
 
 func (in *inbox) count(p Proposal) bool {
-	if in.pending >= maxPendingProposals || in.pendingBytes+len(p.Data) > maxPendingProposalBytes {
+	factor := 1
+	if p.Urgent {
+		factor = urgentFactor
+	}
+	if in.pending >= factor*maxPendingProposals || in.pendingBytes+len(p.Data) > factor*maxPendingProposalBytes {
 		return false
 	}
 	in.pending++

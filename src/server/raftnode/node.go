@@ -39,6 +39,8 @@ const (
 	// maxPendingProposals and maxPendingProposalBytes bound what waits in the inbox for a leader.
 	maxPendingProposals     = 20_000
 	maxPendingProposalBytes = 256 << 20
+	// urgentFactor is how many times of that are for urgent proposals, so that they get in where others do not.
+	urgentFactor = 2
 )
 
 // ErrTooManyProposals means that the inbox is full; the proposal was not taken and may be repeated.
@@ -186,6 +188,8 @@ type Proposal struct {
 	Type raftpb.EntryType
 	// Owner, if not nil, can withdraw the proposal for as long as raft has not taken it.
 	Owner Owner
+	// Urgent goes ahead of what is not, and has its own half of the room where proposals wait.
+	Urgent bool
 	// Term, if not 0, is the only one in which this node proposes it, as its leader; otherwise it is dropped without a word.
 	Term uint64
 }
