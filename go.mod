@@ -26,6 +26,7 @@ require (
 	quoin.dev/pkg v0.1.0
 	quoin.dev/server v0.1.0
 	quoin.dev/storage v0.1.0
+	quoin.dev/utl v0.1.0
 )
 
 require (

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs quoin and quoinctl from a release, after checking their sums.
+# Installs quoin, quoinctl and quoinutl from a release, after checking their sums.
 #
 #   sh install.sh --url https://example.com/releases/0.1.0 [--version 0.1.0] [--prefix /usr/local] [--key release.pub] [--etcd-names]
 #
@@ -7,7 +7,7 @@
 # --version     version in the names of the files (default: the last part of the URL, without a leading v)
 # --prefix      programs go to PREFIX/bin (default: /usr/local)
 # --key         public key (PEM, ECDSA) that must have signed SHA256SUMS; needs openssl
-# --etcd-names  also install links called etcd and etcdctl
+# --etcd-names  also install links called etcd, etcdctl and etcdutl
 set -eu
 
 url='' version='' prefix=/usr/local key='' names=''
@@ -71,7 +71,7 @@ got=$(sum "$tmp/$name.tar.gz")
 
 tar -xzf "$tmp/$name.tar.gz" -C "$tmp"
 mkdir -p "$prefix/bin"
-for program in quoin quoinctl; do
+for program in quoin quoinctl quoinutl; do
 	# Renamed into place: a running program can not be written over.
 	cp "$tmp/$name/bin/$program" "$prefix/bin/.$program.new"
 	chmod 755 "$prefix/bin/.$program.new"
@@ -80,5 +80,6 @@ done
 if [ -n "$names" ]; then
 	ln -sf quoin "$prefix/bin/etcd"
 	ln -sf quoinctl "$prefix/bin/etcdctl"
+	ln -sf quoinutl "$prefix/bin/etcdutl"
 fi
 echo "quoin $version is in $prefix/bin"

@@ -91,6 +91,7 @@ programs
     mkdir -p "$out/bin"
     install -m 755 ${lib.concatMapStringsSep " " (p: "${native}/${p.name}") table.programs} "$out/bin"
     ${completions "quoinctl"}
+    ${completions "quoinutl"}
   '';
 
   # Links under etcd's names, apart, since they clash with the package of etcd.
@@ -100,6 +101,7 @@ programs
       builtins.filter (p: p ? etcdName) table.programs
     )}
     ${completions "etcdctl"}
+    ${completions "etcdutl"}
   '';
 
   binaries = pkgs.stdenvNoCC.mkDerivation {

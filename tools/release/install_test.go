@@ -28,7 +28,7 @@ func smallRelease(t *testing.T) (dir, public string) {
 	dir = t.TempDir()
 	name := "quoin-0.9.1-" + runtime.GOOS + "-" + runtime.GOARCH
 	var entries []archive.Entry
-	for _, program := range []string{"quoin", "quoinctl"} {
+	for _, program := range []string{"quoin", "quoinctl", "quoinutl"} {
 		entries = append(entries, archive.Entry{Name: name + "/bin/" + program, Mode: 0o755, Data: []byte("#!/bin/sh\necho this is " + program + "\n")})
 	}
 	g.Expect(archive.Create(filepath.Join(dir, name+".tar.gz"), time.Unix(0, 0), entries)).To(Succeed())
@@ -70,9 +70,11 @@ func TestInstallScript(t *testing.T) {
 	out, err := install(t, dir, prefix, "--key", public, "--etcd-names")
 	g.Expect(err).NotTo(HaveOccurred(), out)
 	g.Expect(out).To(ContainSubstring("quoin 0.9.1 is in " + prefix + "/bin"))
-	ran, err := exec.Command(filepath.Join(prefix, "bin", "etcdctl")).CombinedOutput()
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(string(ran)).To(Equal("this is quoinctl\n"))
+	for link, program := range map[string]string{"etcd": "quoin", "etcdctl": "quoinctl", "etcdutl": "quoinutl"} {
+		ran, err := exec.Command(filepath.Join(prefix, "bin", link)).CombinedOutput()
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(string(ran)).To(Equal("this is " + program + "\n"))
+	}
 
 	// Nothing of a release that was changed gets as far as the prefix.
 	_, stranger := smallRelease(t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,7 +13,8 @@ import (
 
 	"golang.org/x/mod/modfile"
 
-	"quoin.dev/ctl/command"
+	ctl "quoin.dev/ctl/command"
+	utl "quoin.dev/utl/command"
 
 	"quoin.dev/quoin/tools/release/archive"
 	"quoin.dev/quoin/tools/release/compile"
@@ -23,23 +25,47 @@ import (
 // shells are those that the command line can write completions for, and where a user looks for the file.
 var shells = map[string]string{"bash": "bash/%s", "zsh": "zsh/_%s", "fish": "fish/%s.fish", "powershell": "powershell/%s.ps1"}
 
-// completions writes the scripts for quoinctl, under both of its names.
+// commandLines are the programs with subcommands, under both of their names, and how to run one in this process.
+var commandLines = []struct {
+	names []string
+	run   func(name string, args []string, stdout, stderr io.Writer) int
+}{
+	{[]string{"quoinctl", "etcdctl"}, func(name string, args []string, stdout, stderr io.Writer) int {
+		return ctl.Run(context.Background(), ctl.Process{Name: name, Args: args, Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr})
+	}},
+	{[]string{"quoinutl", "etcdutl"}, func(name string, args []string, stdout, stderr io.Writer) int {
+		return utl.Run(context.Background(), utl.Process{Name: name, Args: args, Stdout: stdout, Stderr: stderr})
+	}},
+}
+
+// scripts are the paths of all completions, below the directory for them.
+func scripts() (paths []string) {
+	for _, file := range shells {
+		for _, line := range commandLines {
+			for _, name := range line.names {
+				paths = append(paths, fmt.Sprintf(file, name))
+			}
+		}
+	}
+	return paths
+}
+
+// completions writes the scripts.
 func completions(dir string) error {
 	for shell, file := range shells {
-		for _, name := range []string{"quoinctl", "etcdctl"} {
-			var out, stderr bytes.Buffer
-			code := command.Run(context.Background(), command.Process{
-				Name: name, Args: []string{"completion", shell}, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &stderr,
-			})
-			if code != 0 {
-				return fmt.Errorf("%s completion %s: %s", name, shell, stderr.String())
-			}
-			to := filepath.Join(dir, fmt.Sprintf(file, name))
-			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-				return err
-			}
-			if err := os.WriteFile(to, out.Bytes(), 0o644); err != nil {
-				return err
+		for _, line := range commandLines {
+			for _, name := range line.names {
+				var out, stderr bytes.Buffer
+				if code := line.run(name, []string{"completion", shell}, &out, &stderr); code != 0 {
+					return fmt.Errorf("%s completion %s: %s", name, shell, stderr.String())
+				}
+				to := filepath.Join(dir, filepath.FromSlash(fmt.Sprintf(file, name)))
+				if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+					return err
+				}
+				if err := os.WriteFile(to, out.Bytes(), 0o644); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -60,11 +86,8 @@ func (m *run) archive(p spec.Platform, name string, binaries map[string]string) 
 	}
 	add("LICENSE", filepath.Join(m.Root, "LICENSE"))
 	add("README.md", filepath.Join(m.Root, "README.md"))
-	for _, file := range shells {
-		for _, ctl := range []string{"quoinctl", "etcdctl"} {
-			script := fmt.Sprintf(file, ctl)
-			add("completions/"+script, filepath.Join(m.stage, "completions", filepath.FromSlash(script)))
-		}
+	for _, script := range scripts() {
+		add("completions/"+script, filepath.Join(m.stage, "completions", filepath.FromSlash(script)))
 	}
 	suffix := ".tar.gz"
 	switch p.OS {

@@ -47,7 +47,7 @@ func smallTree(t *testing.T) string {
 	g.Expect(err).NotTo(HaveOccurred())
 	var kept strings.Builder
 	for line := range strings.Lines(string(description)) {
-		if !strings.Contains(line, `/bin/quoin"`) {
+		if !strings.Contains(line, `/bin/quoin"`) && !strings.Contains(line, `/bin/quoinutl"`) {
 			kept.WriteString(line)
 		}
 	}

@@ -48,7 +48,7 @@ func TestTheCanonicalCommand(t *testing.T) {
 	g.Expect(line).To(ContainSubstring("GOARCH=amd64 "))
 	g.Expect(line).To(ContainSubstring("GOOS=windows "))
 	g.Expect(line).To(HaveSuffix("go build -trimpath -buildvcs=false -p=1 '-ldflags=-s -w -buildid= " +
-		"-X=quoin.dev/api/version.GitSHA=c0ffee -X=quoin.dev/api/version.Product=0.9.1' -o bin/ ./src/server/cmd/quoin ./src/ctl/cmd/quoinctl"))
+		"-X=quoin.dev/api/version.GitSHA=c0ffee -X=quoin.dev/api/version.Product=0.9.1' -o bin/ ./src/server/cmd/quoin ./src/ctl/cmd/quoinctl ./src/utl/cmd/quoinutl"))
 	g.Expect(p.Binary("quoin")).To(Equal("quoin.exe"))
 
 	debug := strings.Join(r.Args(spec.Build{Platform: p, Debug: true}), " ")
