@@ -26,8 +26,8 @@ func (a *app) dbCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check <filename>",
 		Short: "Checks every page and every row of a database",
-		Long: "Checks that the pages of a database make one whole tree in order, and that every row is one that a member takes. It\n" +
-			"ends with exit code 1 at the first fault, else it says what the database holds.",
+		Long: "Checks that the pages of a database make one whole tree in order, and that every row is one that a member takes; of\n" +
+			"a snapshot also its checksum. It ends with exit code 1 at the first fault, else it says what the database holds.",
 		Example: examples(a.Name, "db check /var/lib/etcd", "db check backup.db -w json"),
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -35,7 +35,8 @@ func (a *app) dbCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			summary, err := storefile.CheckFile(storefile.Find(args[0]), a.file())
+			file := storefile.Find(args[0])
+			summary, err := storefile.CheckFile(file, a.file(), a.progress("reading", fileBytes(file)))
 			if err != nil {
 				return failed(err)
 			}

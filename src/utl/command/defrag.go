@@ -23,7 +23,7 @@ func (a *app) defragCommand() *cobra.Command {
 		Use:   "defrag",
 		Short: "Gives the free space in the database of a member that does not run back to the disk",
 		Long: "Writes the database of a member that does not run anew, without the free space in it. The disk needs room for the copy\n" +
-			"meanwhile. A crash, an interrupt or a full disk leaves the database as it was. `quoinctl defrag` does it in a member that runs.",
+			"meanwhile. A crash, an interrupt or a full disk leaves the database as it was, and at most a copy that the next start deletes. `quoinctl defrag` does it in a member that runs.",
 		Example: examples(a.Name, "defrag --data-dir /var/lib/etcd", "defrag --data-dir /var/lib/etcd --timeout 1m"),
 		RunE: func(*cobra.Command, []string) error {
 			if err := a.defrag(dir); err != nil {

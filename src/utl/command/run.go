@@ -37,11 +37,8 @@ type app struct {
 	lockWait time.Duration
 }
 
-// Run executes one command line and returns the exit code of the process. On SIGINT and SIGTERM, and when ctx ends, long
-// work stops and leaves nothing behind.
+// Run executes one command line and returns the exit code of the process.
 func Run(ctx context.Context, p Process) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	a := &app{Process: p, ctx: ctx, logger: newLogger(p.Stderr)}
 	root := a.rootCommand()
 	root.SetArgs(p.Args)
@@ -52,6 +49,14 @@ func Run(ctx context.Context, p Process) int {
 		return int(success)
 	}
 	return int(a.report(cmd, err))
+}
+
+// interruptible is for work that has to clean up: the context ends at the first SIGINT or SIGTERM, and the second ends the
+// process. Other work may be ended at any moment.
+func (a *app) interruptible() (ctx context.Context, stop context.CancelFunc) {
+	ctx, stop = signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // exitCode is the exit status of the process; scripts that were written for etcdutl tell failures apart by it.

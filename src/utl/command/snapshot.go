@@ -76,7 +76,9 @@ func (a *app) restoreCommand() *cobra.Command {
 				return badArgs("snapshot restore requires exactly one argument")
 			}
 			o.Snapshot, o.Logger, o.Progress = args[0], a.logger, a.progress
-			err := restore.Run(a.ctx, o)
+			ctx, stop := a.interruptible()
+			defer stop()
+			err := restore.Run(ctx, o)
 			if errors.Is(err, restore.ErrBump) {
 				return exit(badArguments, err)
 			}

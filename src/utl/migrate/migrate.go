@@ -97,7 +97,7 @@ func (o *Options) neededByLog() (needed Version, err error) {
 	dir := filepath.Join(o.DataDir, "member", "wal")
 	marks, err := wal.Marks(dir, wal.Options{Logger: o.File.Logger})
 	if err != nil {
-		return needed, err
+		return needed, fmt.Errorf("find out what the log holds: %w", err)
 	}
 	var from uint64
 	for _, m := range marks {

@@ -174,7 +174,7 @@ func TestBumpHidesWhatWasSeen(t *testing.T) {
 	o := options(t, golden(t))
 	bump(&o)
 	must(t, restore.Run(t.Context(), o))
-	s, err := storefile.CheckFile(storefile.InDataDir(o.DataDir), storefile.Options{Logger: zap.NewNop()})
+	s, err := storefile.CheckFile(storefile.InDataDir(o.DataDir), storefile.Options{Logger: zap.NewNop()}, func(int64) {})
 	must(t, err)
 	if s.Revision != 1304 || s.CompactRevision != 1304 || s.Keys != 195 {
 		t.Errorf("got %+v", s)
@@ -236,7 +236,7 @@ func TestDamage(t *testing.T) {
 			t.Fatalf("%s was taken", what)
 		}
 		if err == nil {
-			_, err := storefile.CheckFile(storefile.InDataDir(o.DataDir), storefile.Options{Logger: zap.NewNop()})
+			_, err := storefile.CheckFile(storefile.InDataDir(o.DataDir), storefile.Options{Logger: zap.NewNop()}, func(int64) {})
 			must(t, err)
 			continue
 		}

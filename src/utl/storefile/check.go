@@ -2,6 +2,8 @@ package storefile
 
 import (
 	"fmt"
+	"io"
+	"os"
 
 	"quoin.dev/storage/backend"
 	"quoin.dev/storage/mvcc"
@@ -10,6 +12,8 @@ import (
 
 // Summary is what a file holds.
 type Summary struct {
+	// Checksum is whether the file ends in the checksum of a snapshot, which then was found right.
+	Checksum        bool   `json:"checksum"`
 	Version         string `json:"version"`
 	ClusterVersion  string `json:"clusterVersion"`
 	Bytes           int64  `json:"bytes"`
@@ -26,18 +30,37 @@ type Summary struct {
 	Alarms          int    `json:"alarms"`
 }
 
-// CheckFile opens a file, which checks its pages, and checks its rows.
-func CheckFile(path string, o Options) (Summary, error) {
+// CheckFile opens a file, which checks its pages, and checks its rows, and its checksum if it has one. read is told how many
+// bytes were read for that.
+func CheckFile(path string, o Options, read func(bytes int64)) (Summary, error) {
 	b, err := Read(path, o)
 	if err != nil {
 		return Summary{}, err
 	}
 	defer b.Close()
+	sum, err := checkSum(path, read)
+	if err != nil {
+		return Summary{}, fmt.Errorf("%s: %w", path, err)
+	}
 	s, err := Check(b)
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", path, err)
 	}
+	s.Checksum = sum
 	return s, nil
+}
+
+func checkSum(path string, read func(int64)) (has bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !HasChecksum(info.Size()) {
+		return false, err
+	}
+	return true, CopyChecked(io.Discard, f, true, read)
 }
 
 // Check reads every row as a member does when it starts, and returns the first one that does not decode, is out of order or

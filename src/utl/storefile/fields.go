@@ -32,6 +32,7 @@ func (s Summary) Fields() []printer.Field {
 	return []printer.Field{
 		{Name: "Version", Title: "version", Value: s.Version},
 		{Name: "Cluster version", Title: "cluster version", Value: s.ClusterVersion},
+		{Name: "Checksum", Title: "checksum", Value: s.Checksum},
 		{Name: "Size", Title: "size", Value: s.Bytes, Text: human.Bytes(uint64(s.Bytes))},
 		{Name: "Size in use", Title: "in use", Value: s.InUseBytes, Text: human.Bytes(uint64(s.InUseBytes))},
 		{Name: "Applied index", Title: "applied index", Value: s.AppliedIndex},
