@@ -36,6 +36,9 @@ var goals = []goal{
 	{row: "lease-renew", metric: metricOps, least: true, bound: 1.5},
 	{row: "lease-expire", metric: metricGone, of: ofValue, bound: 3}, // they end within the first second of it
 	{row: "lease-expire", metric: metricP99Growth, of: ofValue, bound: 2},
+	{row: "defrag-1g", metric: metricMax, of: ofValue, bound: 50},
+	{row: "compact-1m", metric: metricP99Growth, of: ofValue, bound: 1.2},
+	{row: "snapshot-1g", metric: metricRate, least: true, bound: 1},
 	{row: "restart-1m", metric: metricRestart, bound: 0.5},
 }
 

@@ -29,6 +29,9 @@ const (
 	metricGone      metric = "gone_s"         // from the end of the first lease until the key of the last one was deleted
 	metricP99Before metric = "p99_before_ms"
 	metricP99Growth metric = "p99_growth" // p99 to p99 before
+	metricMaxBefore metric = "max_before_ms"
+	metricJob       metric = "job_s"      // what the member did beside the puts
+	metricRate      metric = "mib_per_s"
 	metricStop      metric = "stop_s"
 	metricStart     metric = "start_s"
 	metricRestart   metric = "restart_s" // both together

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path"
@@ -8,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"quoin.dev/client"
 	"quoin.dev/quoin/tools/bench/load"
 )
 
@@ -22,6 +24,8 @@ const (
 	kindRestart                 // SIGTERM, start, first answer
 	kindExpiry                  // many leases end together beside puts
 	kindBehind                  // watchers far behind beside puts
+	kindMaintain                // a job of the member beside puts
+	kindSnapshot                // the database read by a client
 )
 
 // row is one line of the table.
@@ -31,8 +35,10 @@ type row struct {
 	conns, clients int
 	stretch        time.Duration // times the usual duration, for requests of which a slow server answers few; 0 is 1
 	request        load.Request
-	watch          *load.Watch // beside the requests
-	each           int64       // number of things by which the memory that came since the start is divided; 0: it is not
+	watch          *load.Watch                                          // beside the requests
+	job            func(context.Context, *client.Client, *member) error // beside the requests
+	total          int64                                                // how many requests a fill has, if that is not one for each key
+	each           int64                                                // number of things by which the memory that came since the start is divided; 0: it is not
 }
 
 // scene is a server's life from an empty data directory: the key space that is put first, then the rows in order.
@@ -115,7 +121,7 @@ func allScenes(keys int64) []scene {
 			loadRow("echo-1000", "the put-1000 load on an empty gRPC server", 1000, put),
 		}},
 	}
-	return slices.Concat(scenes, leaseScenes(keys), watchScenes())
+	return slices.Concat(scenes, leaseScenes(keys), watchScenes(), maintenanceScenes(keys))
 }
 
 // selectRows drops what -rows does not name. A fill stays where a row needs it, reported or not.

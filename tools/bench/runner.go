@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type runner struct {
 	scenes     []scene
 	report     *report
 	progress   *progress
+	measuring  func() // called when a window opens; may be nil
 }
 
 // run plays every scene for all rounds. A scene that fails is left out of the report; the others go on.
@@ -128,6 +130,10 @@ func (r *runner) measure(ctx context.Context, m *member, row *row, round int) (v
 		return r.expiry(ctx, m, row.each)
 	case kindBehind:
 		return r.behind(ctx, m, row, round)
+	case kindMaintain:
+		return r.maintain(ctx, m, row, round)
+	case kindSnapshot:
+		return r.snapshot(ctx, m)
 	case kindRestart:
 		return r.restart(ctx, m)
 	}
@@ -143,7 +149,7 @@ func (r *runner) load(ctx context.Context, m *member, row *row, round int) (valu
 	}
 	switch {
 	case row.kind == kindFill:
-		spec.Ops, spec.Warmup, spec.Duration = row.request.Keys, 0, fillTimeout
+		spec.Ops, spec.Warmup, spec.Duration = cmp.Or(row.total, row.request.Keys), 0, fillTimeout
 	case o.ops > 0:
 		spec.Ops, spec.Warmup, spec.Duration = o.ops, 0, fillTimeout
 	}
@@ -151,7 +157,12 @@ func (r *runner) load(ctx context.Context, m *member, row *row, round int) (valu
 		return nil, err
 	}
 	profile := profiler{options: o, member: m, name: fmt.Sprintf("%s-%s-%d.pprof", row.name, m.name, round+1)}
-	res, err := generate(ctx, spec, r.progress.part, func() { profile.start(ctx) })
+	res, err := generate(ctx, spec, r.progress.part, func() {
+		profile.start(ctx)
+		if r.measuring != nil {
+			r.measuring()
+		}
+	})
 	if err := errors.Join(err, profile.wait()); err != nil {
 		return nil, err
 	}
