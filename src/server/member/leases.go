@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 	"time"
 
 	pb "quoin.dev/api/etcdserverpb"
@@ -41,6 +42,32 @@ func (m *Member) Leases() (list []lease.Lease, revision int64, err error) {
 	})
 	m.clock.Sort(list)
 	return list, revision, err
+}
+
+// Renewal is what became of the renewal of a lease: its time to live in seconds, or lease.ErrNotFound for a lease that is
+// gone or whose time is over, or what kept it from being renewed.
+type Renewal struct {
+	TTL int64
+	Err error
+}
+
+// LeasesRenew gives leases their whole time again. At the leader, most of them share a question for the read index.
+func (m *Member) LeasesRenew(ctx context.Context, ids []lease.ID) []Renewal {
+	renewals := make([]Renewal, len(ids))
+	here := m.node.Leader() == m.id && m.reads.wait(ctx) == nil
+	var rest sync.WaitGroup
+	for i, id := range ids {
+		if here {
+			l, over, err := m.clock.Renew(id, time.Now())
+			if errors.Is(err, lease.ErrNotFound) || (err == nil && over == nil && l.RemainingTTL == 0) {
+				renewals[i] = Renewal{TTL: l.TTL, Err: err}
+				continue
+			}
+		}
+		rest.Go(func() { renewals[i].TTL, renewals[i].Err = m.LeaseRenew(ctx, id) })
+	}
+	rest.Wait()
+	return renewals
 }
 
 // LeaseRenew gives a lease its whole time again, and returns that in seconds. Another member's part of it is to ask the

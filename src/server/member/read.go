@@ -15,7 +15,8 @@ const readRetryInterval = 500 * time.Millisecond
 // reads lets linearizable reads wait until this member has applied everything that was committed when they came
 // (raft thesis, section 6.4). All reads that arrive while one question is under way share the next.
 type reads struct {
-	ask     func(token []byte) // sends a question to the leader
+	ask     func(token []byte)    // sends a question to the leader
+	alone   func() (uint64, bool) // the commit index if there is nobody to ask, or nil
 	nextID  func() uint64
 	applied *applyWatch
 
@@ -60,6 +61,16 @@ func newReads(ask func([]byte), nextID func() uint64, applied *applyWatch) *read
 
 // wait returns when a read of the local state is linearizable with respect to the time of the call.
 func (r *reads) wait(ctx context.Context) error {
+	if r.alone != nil {
+		if index, ok := r.alone(); ok && r.applied.index() >= index {
+			select {
+			case <-r.stopped:
+				return ErrStopped
+			default:
+				return nil
+			}
+		}
+	}
 	r.mu.Lock()
 	round := r.next
 	round.readers++

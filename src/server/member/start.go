@@ -70,6 +70,7 @@ func (m *Member) start() error {
 	m.defragmentAtStart()
 	m.ids = newRequestIDs(m.id, time.Now())
 	m.reads = newReads(func(token []byte) { m.node.ReadIndex(token) }, m.ids.next, m.applied)
+	m.reads.alone = func() (uint64, bool) { return m.node.CommitAlone() }
 	m.transport = peer.New(peer.Config{
 		LocalID:      m.id,
 		ClusterID:    m.clusterID,

@@ -190,8 +190,12 @@ func prefixWithin(proposals []Proposal, limit int) int {
 	return len(proposals)
 }
 
-// dispatch sends everything that a Ready asks for on its way.
+// dispatch sends everything that a Ready asks for on its way. The commit index comes first: somebody may learn by these
+// messages that a request is done, and ask for what it did.
 func (n *Node) dispatch(rd raft.Ready) {
+	if !raft.IsEmptyHardState(rd.HardState) {
+		n.commit.Store(rd.HardState.GetCommit())
+	}
 	out := rd.Messages[:0:0]
 	for _, m := range rd.Messages {
 		switch m.GetTo() {
@@ -229,4 +233,20 @@ func (n *Node) publishStatus() {
 		n.blocked, n.refusedAt = false, nil
 		n.cfg.LeaderChanged(lead, term)
 	}
+	if termChanged || leadChanged || n.young {
+		n.lookAround()
+	}
+}
+
+// lookAround finds out whether this node is alone. While nothing of its own term is committed it does not know yet what is
+// (raft thesis, section 6.4).
+func (n *Node) lookAround() {
+	s := n.raw.Status()
+	sole := s.RaftState == raft.StateLeader && len(s.Config.Voters[0]) == 1 && len(s.Config.Voters[1]) == 0
+	n.young = false
+	if sole {
+		term, err := n.cfg.Storage.Term(s.HardState.GetCommit())
+		n.young = err != nil || term != s.HardState.GetTerm()
+	}
+	n.alone.Store(sole && !n.young)
 }

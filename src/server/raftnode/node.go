@@ -106,6 +106,7 @@ type Node struct {
 	// membership, nil if it did not. All are of the core alone.
 	held      []Proposal
 	blocked   bool
+	young     bool // of the core alone: the only voter leads, but not for long enough
 	refusedAt *uint64
 	appends   queue[appendWork]
 	applies   queue[applyWork]
@@ -114,6 +115,7 @@ type Node struct {
 	done      sync.WaitGroup
 
 	leader, term, commit atomic.Uint64
+	alone                atomic.Bool       // see CommitAlone
 	lastState            *raftpb.HardState // of the appender alone
 	writing              stall.Watch       // the appender, from what is queued to its sync
 	unfit                atomic.Bool       // this member should not lead
@@ -182,6 +184,15 @@ func (n *Node) Term() uint64 { return n.term.Load() }
 // Commit is the highest log index known to be committed.
 func (n *Node) Commit() uint64 { return n.commit.Load() }
 
+// CommitAlone is the commit index if this node leads and is the only voter: then nothing is committed that it does not know of,
+// and nobody has to be asked.
+func (n *Node) CommitAlone() (index uint64, ok bool) {
+	if !n.alone.Load() {
+		return 0, false
+	}
+	return n.commit.Load(), true
+}
+
 // Proposal is an entry on its way into the log.
 type Proposal struct {
 	Data []byte
@@ -243,7 +254,11 @@ func (n *Node) TransferLeader(target uint64) {
 // ApplyConfChange makes a committed configuration change effective and returns the new configuration. The state machine
 // calls it while it applies the entry.
 func (n *Node) ApplyConfChange(change raftpb.ConfChangeI) *raftpb.ConfState {
-	return call(n, func(raw *raft.RawNode) *raftpb.ConfState { return raw.ApplyConfChange(change) })
+	return call(n, func(raw *raft.RawNode) *raftpb.ConfState {
+		state := raw.ApplyConfChange(change)
+		n.lookAround()
+		return state
+	})
 }
 
 // Status returns raft's own view, with the progress of followers when this node leads.

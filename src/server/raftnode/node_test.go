@@ -171,8 +171,8 @@ func (g *group) deliver(from uint64, messages []*raftpb.Message) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, m := range messages {
-		if !g.cut[from] && !g.cut[m.GetTo()] {
-			g.nodes[m.GetTo()].Step(m)
+		if n := g.nodes[m.GetTo()]; n != nil && !g.cut[from] && !g.cut[m.GetTo()] {
+			n.Step(m)
 		}
 	}
 }

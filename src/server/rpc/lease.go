@@ -73,61 +73,61 @@ func (s *leaseServer) header() (*pb.ResponseHeader, error) {
 	return s.m.Header(now), toWire(err)
 }
 
-// LeaseKeepAlive renews leases as the client asks, and answers in that order. Many requests of a stream are under way at once,
-// since each of them may have to wait for the leader.
+// LeaseKeepAlive renews leases as the client asks, and answers in that order. What has arrived is renewed together, since it
+// may have to wait for the leader.
 func (s *leaseServer) LeaseKeepAlive(client grpc.BidiStreamingServer[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse]) error {
 	ctx, cancel := context.WithCancel(client.Context())
 	defer cancel()
-	type renewal struct {
-		id   int64
-		ttl  int64
-		err  error
-		done chan struct{}
-	}
-	pending := make(chan *renewal, keepAlivesAtOnce)
+	asked := make(chan lease.ID, keepAlivesAtOnce)
+	var ended error // why asked is closed
 	go func() {
+		defer close(asked)
 		for {
 			r, err := client.Recv()
-			k := &renewal{id: r.GetID(), err: err, done: make(chan struct{})}
 			if err != nil {
-				close(k.done)
+				ended = err
+				return
 			}
 			select {
-			case pending <- k:
+			case asked <- lease.ID(r.ID):
 			case <-ctx.Done():
+				ended = context.Cause(ctx)
 				return
 			}
-			if err != nil {
-				return
-			}
-			go func() {
-				defer close(k.done)
-				k.ttl, k.err = s.m.LeaseRenew(ctx, lease.ID(k.id))
-			}()
 		}
 	}()
-	for {
-		var k *renewal
-		select {
-		case k = <-pending:
-		case <-ctx.Done():
-			return toWire(context.Cause(ctx))
+	var ids []lease.ID
+	for id := range asked {
+		ids = append(ids[:0], id)
+		for range len(asked) {
+			ids = append(ids, <-asked)
 		}
-		<-k.done
+		if err := s.renew(ctx, client, ids); err != nil {
+			return err
+		}
+	}
+	if errors.Is(ended, io.EOF) {
+		return nil
+	}
+	return toWire(ended)
+}
+
+// renew renews leases and answers for each of them.
+func (s *leaseServer) renew(ctx context.Context, client grpc.BidiStreamingServer[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse], ids []lease.ID) error {
+	for i, r := range s.m.LeasesRenew(ctx, ids) {
 		switch {
-		case errors.Is(k.err, io.EOF):
-			return nil
-		case errors.Is(k.err, lease.ErrNotFound):
-			k.ttl = 0
-		case k.err != nil:
-			return toWire(k.err)
+		case errors.Is(r.Err, lease.ErrNotFound):
+			r.TTL = 0
+		case r.Err != nil:
+			return toWire(r.Err)
 		}
 		header, err := s.header()
 		if err != nil {
 			return err
 		}
-		if err := client.Send(&pb.LeaseKeepAliveResponse{Header: header, ID: k.id, TTL: k.ttl}); err != nil {
+		if err := client.Send(&pb.LeaseKeepAliveResponse{Header: header, ID: int64(ids[i]), TTL: r.TTL}); err != nil {
 			return err
 		}
 	}
+	return nil
 }
