@@ -55,7 +55,6 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 		grpc.MaxConcurrentStreams(o.MaxConcurrentStreams),
 		grpc.WriteBufferSize(writeBufferBytes),
 		grpc.ReadBufferSize(readBufferBytes),
-		grpc.SharedWriteBuffer(true), // most connections are quiet most of the time
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: o.KeepAliveMinTime}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: o.KeepAliveInterval, Timeout: o.KeepAliveTimeout}),

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// historyBytes is about how much of the store's rows one pass reads.
+	// historyBytes is about how much of the store's rows one pass reads at most.
 	historyBytes = 1 << 20
 	// longestBreath bounds the pause after a pass that was held up itself.
 	longestBreath = 20 * time.Millisecond
@@ -117,7 +117,7 @@ func (h *Hub) history(from int64) bool {
 	var batches []*batch
 	began := time.Now()
 	now := store.Revision()
-	next, err := store.Changes(h.ctx, from, historyBytes, func(c mvcc.Change) {
+	next, err := store.Changes(h.ctx, from, min(historyBytes, h.streamBytes()), func(c mvcc.Change) {
 		if n := len(batches); n == 0 || batches[n-1].revision != c.Revision {
 			batches = append(batches, &batch{revision: c.Revision})
 		}

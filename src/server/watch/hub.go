@@ -10,6 +10,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,7 +47,9 @@ type Hub struct {
 	storeMu sync.RWMutex
 	store   *mvcc.Store // nil between Detach and Attach
 
-	inbox inbox
+	inbox    inbox
+	streams  atomic.Int64 // that are open
+	allBytes int64        // about how much may wait in all of them together
 
 	mu         sync.Mutex // before the lock of a stream
 	attached   bool
@@ -65,7 +68,7 @@ type Hub struct {
 
 // New returns a hub without a store.
 func New(logger *zap.Logger) *Hub {
-	h := &Hub{logger: logger, moves: make(chan struct{}, 1)}
+	h := &Hub{logger: logger, allBytes: allBytes, moves: make(chan struct{}, 1)}
 	h.inbox.init()
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	h.loops.Go(h.dispatch)
@@ -116,16 +119,23 @@ func (h *Hub) Publish(changes []mvcc.Change) {
 
 // NewStream returns an empty stream; it has to be closed.
 func (h *Hub) NewStream() *Stream {
+	h.streams.Add(1)
 	return &Stream{hub: h, watchers: map[int64]*Watcher{}, wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
 }
 
 // Close removes the watchers of a stream.
 func (s *Stream) Close() {
+	s.hub.streams.Add(-1)
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	for _, w := range s.watchers {
 		s.hub.remove(w)
 	}
+}
+
+// streamBytes is how much may wait in one stream.
+func (h *Hub) streamBytes() int {
+	return int(min(max(h.allBytes/max(h.streams.Load(), 1), leastStreamBytes), mostStreamBytes))
 }
 
 // watched begins to keep what is published, when the first watcher comes. What was published before is not in the inbox.

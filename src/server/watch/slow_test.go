@@ -35,6 +35,7 @@ func TestStarvedStreams(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 16839))
 	s := newBench(t)
+	s.hub.allBytes = 64 << 20
 	value := strings.Repeat("v", 8<<10)
 	var streams []*Stream
 	for range 200 {
@@ -56,7 +57,7 @@ func TestStarvedStreams(t *testing.T) {
 	s.settle()
 	held, queued := memory(streams)
 	t.Logf("%d kB held, %d kB queued", held>>10, queued>>10)
-	if limit := len(streams) * (streamBytes + 2*len(value)); queued > limit || queued < limit/4 {
+	if limit := int(s.hub.allBytes) + len(streams)*2*len(value); queued > limit || queued < limit/4 {
 		t.Errorf("%d bytes are queued, the limit is %d", queued, limit)
 	}
 	if held > queued/8 {

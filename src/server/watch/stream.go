@@ -7,9 +7,13 @@ import (
 )
 
 // Limits of what waits in a stream. One that is full gets nothing more until half of it is sent; its watchers then catch up.
+// Each has its part of allBytes, within bounds, since clients that do not listen may all stand at places of their own
+// (etcd#16839).
 const (
-	streamBytes  = 4 << 20
-	streamEvents = 16 << 10
+	allBytes         = 1 << 30
+	leastStreamBytes = 64 << 10
+	mostStreamBytes  = 4 << 20
+	streamEvents     = 16 << 10
 	// streamReplies is how many replies without events may wait until no more requests are taken.
 	streamReplies = 1 << 10
 	// replyRevisions and replyBytes bound what is joined into one reply.
@@ -123,7 +127,7 @@ func (s *Stream) pop() *entry {
 	if e.w != nil && e.w.open == e {
 		e.w.open = nil
 	}
-	if s.full && s.bytes <= streamBytes/2 && s.events <= streamEvents/2 {
+	if s.full && s.bytes <= s.hub.streamBytes()/2 && s.events <= streamEvents/2 {
 		s.full = false
 		s.hub.behindMayMove()
 	}
@@ -174,7 +178,7 @@ func (s *Stream) offer(w *Watcher, revision int64, events []*Event) bool {
 	e.bytes += bytes
 	s.bytes += bytes
 	s.events += len(events)
-	s.full = s.bytes >= streamBytes || s.events >= streamEvents
+	s.full = s.bytes >= s.hub.streamBytes() || s.events >= streamEvents
 	return true
 }
 
