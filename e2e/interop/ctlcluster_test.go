@@ -31,7 +31,8 @@ func clusterScript() []string {
 		"downgrade validate", "downgrade validate 3.5", "downgrade validate 3.7", "downgrade validate 3", "downgrade validate abc", "downgrade validate 3.6 3.5",
 		"downgrade enable", "downgrade enable 3.5", "snapshot save", "snapshot save a b", "snapshot save {dir}/x.db", "defrag --cluster", "defrag x",
 		"defrag --endpoints=127.0.0.1:1 --command-timeout=200ms", "move-leader {m0} --endpoints=127.0.0.1:1 --command-timeout=200ms",
-		"alarm list --endpoints=127.0.0.1:1 --command-timeout=200ms", "make-mirror", "make-mirror a b",
+		"alarm list --endpoints=127.0.0.1:1 --command-timeout=200ms", "make-mirror", "make-mirror a b", "check perf --load=nonsense",
+		"check datascale --load=nonsense", "check perf --prefix=k", "check datascale --prefix=k",
 		"make-mirror a --dest-prefix=x --no-dest-prefix", "make-mirror 127.0.0.1:1 --dest-cert=/nonexistent",
 		"make-mirror 127.0.0.1:1 --dest-cacert=/nonexistent",
 	}
@@ -209,6 +210,7 @@ func TestClusterCommandLine(t *testing.T) {
 	}
 	s := &stage{cluster: lab.StartCluster(t, lab.Etcd, lab.Etcd, lab.Etcd), dir: t.TempDir(), port: 100}
 	s.c = lab.Client(t, s.cluster.Members...)
+	must[*clientv3.PutResponse](t)(s.c.Put(t.Context(), "k", "is in the way of a check"))
 	for _, line := range clusterScript() {
 		want, got := s.run(t, "etcdctl", line), s.run(t, "quoinctl", line)
 		if got != want {

@@ -52,7 +52,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.watchCommand(), a.leaseCommand(), a.lockCommand(), a.electCommand(),
 		a.endpointCommand(), a.memberCommand(), a.moveLeaderCommand(), a.alarmCommand(), a.defragCommand(),
 		a.snapshotCommand(), a.downgradeCommand(),
-		a.makeMirrorCommand(),
+		a.makeMirrorCommand(), a.checkCommand(),
 		a.versionCommand(), a.completionCommand(), a.optionsCommand(),
 	)
 	return root

@@ -2,6 +2,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,9 @@ type Process struct {
 	// Pause waits before a command does something that the operator may want to interrupt; nil means time.Sleep.
 	Pause func(time.Duration)
 
+	// CheckDuration is how long check perf puts a load on a cluster; 0 means a minute.
+	CheckDuration time.Duration
+
 	// Interruptible returns a context that also ends when the process is asked to stop, which does not end it then; nil
 	// means on SIGINT and SIGTERM.
 	Interruptible func(context.Context) (context.Context, context.CancelFunc)
@@ -55,6 +59,7 @@ func Run(ctx context.Context, p Process) int {
 			return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		}
 	}
+	p.CheckDuration = cmp.Or(p.CheckDuration, perfDuration)
 	a := &app{Process: p, ctx: ctx}
 	root := a.rootCommand()
 	root.SetArgs(p.Args)

@@ -36,10 +36,11 @@ type server struct {
 
 	// Set before the first request.
 	rangeErr error
+	empty    bool // there is no key
 	alarms   []*pb.AlarmMember
 	leader   uint64              // 0: the member itself
 	blobs    []string            // of a snapshot
-	refusal  error               // of requests that change the cluster
+	refusal  error               // of requests that change keys or the cluster
 	txn      *pb.TxnResponse     // instead of an empty one that succeeded
 	leaseErr error               // of every request about leases
 	changes  []*pb.WatchResponse // sent to every watch once it was created
@@ -92,6 +93,9 @@ func (s *server) asked() []proto.Message {
 
 func (s *server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	s.record(ctx, r)
+	if s.empty {
+		return &pb.RangeResponse{Header: header}, s.rangeErr
+	}
 	return &pb.RangeResponse{Header: header, Kvs: []*mvccpb.KeyValue{pair}, Count: 1}, s.rangeErr
 }
 
@@ -111,12 +115,12 @@ func (s *server) RangeStream(r *pb.RangeRequest, stream grpc.ServerStreamingServ
 
 func (s *server) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
 	s.record(ctx, r)
-	return &pb.PutResponse{Header: header}, nil
+	return &pb.PutResponse{Header: header}, s.refusal
 }
 
 func (s *server) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
 	s.record(ctx, r)
-	return &pb.DeleteRangeResponse{Header: header, Deleted: 1}, nil
+	return &pb.DeleteRangeResponse{Header: header, Deleted: 1}, s.refusal
 }
 
 func (s *server) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
