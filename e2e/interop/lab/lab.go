@@ -20,8 +20,9 @@ type Kind string
 
 // The kinds of servers.
 const (
-	Quoin Kind = "quoin"
-	Etcd  Kind = "etcd"
+	Quoin  Kind = "quoin"
+	Etcd   Kind = "etcd"
+	Etcd36 Kind = "etcd36" // the minor version before, to which a cluster can be downgraded
 )
 
 // Subject is the server under test: quoin, or what INTEROP_SERVER names. With etcd the suite checks itself.
@@ -41,6 +42,7 @@ func Subject(t testing.TB) Kind {
 type program struct {
 	dir, pkg string // dir is relative to this module
 	ours     bool
+	version  string // if it is not that of this module's requirements
 
 	once sync.Once
 	path string
@@ -49,6 +51,7 @@ type program struct {
 
 var programs = map[string]*program{
 	"etcd":     {dir: ".", pkg: "go.etcd.io/etcd/server/v3"},
+	"etcd36":   {pkg: "go.etcd.io/etcd/server/v3", version: "v3.6.16"},
 	"etcdctl":  {dir: ".", pkg: "go.etcd.io/etcd/etcdctl/v3"},
 	"etcdutl":  {dir: ".", pkg: "go.etcd.io/etcd/etcdutl/v3"},
 	"quoin":    {dir: "../..", pkg: "./src/server/cmd/quoin", ours: true},
@@ -106,10 +109,27 @@ func (p *program) build(name string) (string, error) {
 	if !p.ours {
 		cmd.Env = append(cmd.Env, "GOWORK=off")
 	}
+	if p.version != "" {
+		if cmd.Dir, err = p.moduleOfItsOwn(); err != nil {
+			return "", err
+		}
+		defer os.RemoveAll(cmd.Dir)
+		cmd.Env = append(cmd.Env, "GOFLAGS=-mod=mod")
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}
 	return path, nil
+}
+
+// moduleOfItsOwn makes a module, for the time of a build, that requires another version of a program than this one does.
+func (p *program) moduleOfItsOwn() (string, error) {
+	dir, err := os.MkdirTemp("", "quoin-interop-")
+	if err != nil {
+		return "", err
+	}
+	mod := fmt.Sprintf("module other\n\ngo 1.26\n\nrequire %s %s\n", p.pkg, p.version)
+	return dir, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o600)
 }
 
 // withoutVariable removes one variable: the tests run with GOWORK=off, quoin is built in its workspace.
