@@ -2,6 +2,7 @@ package lab
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,14 @@ func PrepareCluster(t testing.TB, members int, flags ...string) *Cluster {
 		t.Cleanup(func() { m.cleanUp(t) })
 	}
 	return c
+}
+
+// Discover lets members find each other by these flags instead of --initial-cluster. It has to come before their first start.
+func (c *Cluster) Discover(flags ...string) {
+	for _, m := range c.Members {
+		m.flags = slices.DeleteFunc(m.flags, func(f string) bool { return strings.HasPrefix(f, "--initial-cluster") })
+		m.flags = append(m.flags, flags...)
+	}
 }
 
 // Start runs every member as the kind in its place, and waits until all of them answer.

@@ -95,6 +95,21 @@ func (m *Member) Start(t testing.TB, kind Kind) {
 	m.awaitReady(t)
 }
 
+// Refuses runs the member, which must end by itself and not well.
+func (m *Member) Refuses(t testing.TB, kind Kind) {
+	t.Helper()
+	m.start(t, kind)
+	select {
+	case <-m.exited:
+		m.cmd = nil
+	case <-time.After(startTimeout):
+		t.Fatalf("%s (%s) did not end", m.Name, m.Kind)
+	}
+	if m.exitError == nil {
+		t.Errorf("%s (%s) ended well", m.Name, m.Kind)
+	}
+}
+
 // Stop ends the process as an operator does, and expects that it obeys.
 func (m *Member) Stop(t testing.TB) {
 	t.Helper()
