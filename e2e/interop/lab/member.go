@@ -206,6 +206,16 @@ func (m *Member) AwaitLog(t testing.TB, text string) {
 	}
 }
 
+// Log is what the member has logged so far, in all of its processes.
+func (m *Member) Log(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile(m.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 func (m *Member) logTail() string {
 	data, err := os.ReadFile(m.log)
 	if err != nil {
