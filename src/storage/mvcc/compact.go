@@ -157,15 +157,7 @@ func (c *compactor) hash(j *compaction) error {
 func (c *compactor) delete(rev int64) (deleted int, err error) {
 	batch := &deletion{b: c.s.b}
 	c.s.mu.Lock()
-	bumps := c.s.bumps[:0]
-	for _, r := range c.s.bumps {
-		if r.Main <= rev {
-			batch.add(index.Rev(r))
-		} else {
-			bumps = append(bumps, r)
-		}
-	}
-	c.s.bumps = bumps
+	c.s.compactBumps(rev, batch.add)
 	c.s.mu.Unlock()
 	for from, done := []byte(nil), false; !done; {
 		if err := c.ctx.Err(); err != nil {

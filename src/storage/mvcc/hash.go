@@ -160,6 +160,14 @@ func (s *Store) aliveAt(ctx context.Context, rev, limit int64) (rows []backend.R
 		}
 		return true
 	}, nil)
+	s.mu.RLock()
+	if bump, ok := s.bumpAt(rev); ok {
+		any = true
+		if bump.Main <= limit {
+			rows = append(rows, bump)
+		}
+	}
+	s.mu.RUnlock()
 	slices.SortFunc(rows, func(a, b backend.Revision) int {
 		switch {
 		case a.Less(b):
