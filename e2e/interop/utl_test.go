@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"quoin.dev/quoin/e2e/interop/lab"
@@ -154,14 +155,20 @@ func TestRestoredCluster(t *testing.T) {
 	t.Parallel()
 	subject := lab.Subject(t)
 	file, s := saved(t, lab.Etcd)
-	c := lab.PrepareCluster(t, 3)
-	restored(t, "quoinutl", c, file)
-	c.Start(t, subject, lab.Etcd, subject)
-	for _, m := range c.Members {
-		expectState(t, m, s)
+	for name, more := range map[string][]string{"plain": nil, "bumped": {"--bump-revision=1000", "--mark-compacted"}} {
+		t.Run(name, func(t *testing.T) {
+			c := lab.PrepareCluster(t, 3)
+			restored(t, "quoinutl", c, file, more...)
+			c.Start(t, subject, lab.Etcd, subject)
+			if more == nil {
+				for _, m := range c.Members {
+					expectState(t, m, s)
+				}
+			}
+			putUntil(t, lab.Client(t, c.Members[1]), "after/0")
+			expectEqualMembers(t, c.Members, "after/", 1)
+		})
 	}
-	putUntil(t, lab.Client(t, c.Members[1]), "after/0")
-	expectEqualMembers(t, c.Members, "after/", 1)
 }
 
 // TestBumpedRevision: whoever watches from before the disaster learns that it has to read anew, and every revision that is
@@ -170,11 +177,13 @@ func TestBumpedRevision(t *testing.T) {
 	t.Parallel()
 	subject := lab.Subject(t)
 	file, s := saved(t, subject)
+	hashes := map[int64]uint32{} // of all, which have to agree
 	for _, program := range utls {
 		for _, kind := range []lab.Kind{subject, lab.Etcd} {
 			t.Run(fmt.Sprintf("%s-%s", program, kind), func(t *testing.T) {
 				c := lab.PrepareCluster(t, 1)
 				restored(t, program, c, file, "--bump-revision=1000000", "--mark-compacted")
+				statusOf(t, c.Members[0].DB())
 				c.Start(t, kind)
 				client := lab.Client(t, c.Members[0])
 				lost := s.revision + 500 // a revision that somebody has seen, and that the snapshot does not hold
@@ -193,8 +202,30 @@ func TestBumpedRevision(t *testing.T) {
 				if check(t, err); len(all.Kvs) < len(s.kvs[s.revision].Kvs) {
 					t.Errorf("%d keys are left of %d", len(all.Kvs), len(s.kvs[s.revision].Kvs))
 				}
+				agree(t, hashes, c.Members[0], s.revision+1_000_000, now.Header.Revision)
+				_, err = client.Put(t.Context(), "k", "w")
+				check(t, err)
+				_, err = client.Compact(t.Context(), now.Header.Revision, clientv3.WithCompactPhysical())
+				check(t, err)
+				agree(t, hashes, c.Members[0], now.Header.Revision+1)
+				c.Members[0].Stop(t)
+				c.Members[0].Start(t, kind)
+				agree(t, hashes, c.Members[0], now.Header.Revision+1)
 			})
 		}
+	}
+}
+
+// agree compares the hashes of a member with those that others told, and notes what nobody has told yet.
+func agree(t *testing.T, hashes map[int64]uint32, m *lab.Member, revisions ...int64) {
+	t.Helper()
+	for _, rev := range revisions {
+		got, err := pb.NewMaintenanceClient(m.Conn(t)).HashKV(t.Context(), &pb.HashKVRequest{Revision: rev})
+		check(t, err)
+		if want, ok := hashes[rev]; ok && want != got.Hash {
+			t.Errorf("%s: HashKV at revision %d is %d, others say %d", m.Kind, rev, got.Hash, want)
+		}
+		hashes[rev] = got.Hash
 	}
 }
 

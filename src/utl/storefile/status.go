@@ -8,7 +8,8 @@ import (
 	"quoin.dev/storage/mvcc"
 )
 
-// Status is what `snapshot status` says. The tags and the order are those of etcdutl's JSON.
+// Status is what `snapshot status` says. The tags and the order are those of etcdutl's JSON, and its ways: Revision is of the
+// last row, 0 without one, and the row of a bumped revision counts as a key. Summary says it better.
 type Status struct {
 	Hash      uint32 `json:"hash"`
 	Revision  int64  `json:"revision"`
@@ -34,11 +35,21 @@ func ReadStatus(path string, o Options, read func(bytes int64)) (Status, error) 
 	}
 	defer b.Close()
 	s := Status{TotalSize: b.Size(), Version: Version(b)}
-	hash, bytes := crc32.New(castagnoli), int64(0)
+	hash, bytes, bumped := crc32.New(castagnoli), int64(0), 0
 	err = b.Walk(func(bucket, key, value []byte) error {
 		if key == nil {
 			_, _ = hash.Write(bucket)
 			return nil
+		}
+		if string(bucket) == backend.Key.Name() {
+			row, _, err := backend.ParseRevisionKey(key)
+			if err != nil {
+				return err
+			}
+			s.Revision = row.Main
+			if len(value) == 0 {
+				bumped = 1
+			}
 		}
 		_, _ = hash.Write(key)
 		_, _ = hash.Write(value)
@@ -55,7 +66,7 @@ func ReadStatus(path string, o Options, read func(bytes int64)) (Status, error) 
 		return Status{}, fmt.Errorf("%s: %w", path, err)
 	}
 	defer kv.Close()
-	s.Revision, s.TotalKey = kv.Revision(), kv.Keys()
+	s.TotalKey = kv.Keys() + bumped
 	return s, nil
 }
 
