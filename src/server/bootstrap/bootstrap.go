@@ -24,10 +24,12 @@ const (
 	maxBodyBytes   = 4 << 20 // thousands of members; real answers have a few hundred bytes
 )
 
-// Errors of Join that a caller may want to tell apart.
+// Errors that a caller may want to tell apart.
 var (
 	// ErrNoAnswer: none of the other members gave its member list.
 	ErrNoAnswer = errors.New("could not retrieve cluster information from the given URLs")
+	// ErrOtherCluster: those with whom this member is to found a cluster have founded another one.
+	ErrOtherCluster = errors.New("the members to found a cluster with belong to another one")
 	// ErrIncompatible: the running cluster speaks a version that this member does not, or told none.
 	ErrIncompatible = errors.New("incompatible with current running cluster")
 )
@@ -68,7 +70,7 @@ type Identity struct {
 }
 
 // Found makes this member a founder of a new cluster. Every founder computes the same identity from the same flags.
-// It refuses when a running member answers that this one has served before.
+// It refuses when a running member answers that this one has served before, and when all that answer are of another cluster.
 func Found(ctx context.Context, o Options) (Identity, error) {
 	founders, err := o.founders(ctx)
 	if err != nil {
@@ -79,15 +81,27 @@ func Found(ctx context.Context, o Options) (Identity, error) {
 		return Identity{}, err
 	}
 	own := members[slices.IndexFunc(members, func(m membership.Member) bool { return m.Name == o.Name })]
-	running, err := o.fetchMembers(ctx, others(founders, o.Name), func(running) error { return nil })
-	if err == nil {
-		for _, m := range running.members {
-			if m.ID == own.ID && len(m.ClientURLs) > 0 {
-				return Identity{}, &AlreadyBootstrappedError{own.ID}
-			}
+	found := Identity{MemberID: own.ID, ClusterID: membership.ClusterID(membership.IDs(members)), Members: members}
+	if _, err = o.fetchMembers(ctx, others(founders, o.Name), found.fits); err != nil && !errors.Is(err, ErrNoAnswer) {
+		return Identity{}, err
+	}
+	return found, nil
+}
+
+// fits refuses to found what others, who run already, have founded with this member or otherwise.
+func (i Identity) fits(r running) error {
+	for _, m := range r.members {
+		if m.ID == i.MemberID && len(m.ClientURLs) > 0 {
+			return &AlreadyBootstrappedError{m.ID}
 		}
 	}
-	return Identity{MemberID: own.ID, ClusterID: membership.ClusterID(membership.IDs(members)), Members: members}, nil
+	if r.clusterID != i.ClusterID {
+		// They would refuse every message of this member, which would wait for them for ever.
+		return fmt.Errorf("%w: the flags describe cluster %s, and members that --initial-cluster names run as cluster %s; give all founders "+
+			"the same --initial-cluster and --initial-cluster-token, or add this member to that cluster and start it with "+
+			"--initial-cluster-state=existing", ErrOtherCluster, membership.FormatID(i.ClusterID), membership.FormatID(r.clusterID))
+	}
+	return nil
 }
 
 // Join finds the identity that a running cluster gave to this member when it was added. It refuses when this member has

@@ -130,15 +130,42 @@ func TestFoundRefusesAMemberThatHasServedBefore(t *testing.T) {
 	id := membership.FoundingID([]string{own}, "t")
 	o := options("a", "a="+own+",b="+r.URL)
 
+	founders, err := membership.ParseInitialCluster(o.InitialCluster, o.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.clusterID = membership.FormatID(membership.ClusterID(membership.IDs(founders)))
 	r.members = []membership.Member{{ID: id, PeerURLs: []string{own}}}
 	if _, err := bootstrap.Found(t.Context(), o); err != nil {
 		t.Errorf("a founder that has not served yet was refused: %v", err)
 	}
 	r.members[0].ClientURLs = []string{"http://127.0.0.1:3"}
-	_, err := bootstrap.Found(t.Context(), o)
+	_, err = bootstrap.Found(t.Context(), o)
 	var already *bootstrap.AlreadyBootstrappedError
 	if !errors.As(err, &already) || already.ID != id || !strings.HasPrefix(err.Error(), "member "+membership.FormatID(id)+" has already been bootstrapped") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Members of two clusters refuse each other's messages, and a founder among strangers waits for ever.
+func TestFoundRefusesStrangers(t *testing.T) {
+	stranger, kin := newRemote(t), newRemote(t)
+	o := options("a", "a="+own+",b="+stranger.URL+",c="+kin.URL)
+	founders, err := membership.ParseInitialCluster(o.InitialCluster, o.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := membership.ClusterID(membership.IDs(founders))
+	stranger.members = []membership.Member{{ID: 1, PeerURLs: []string{stranger.URL}}}
+
+	kin.status = http.StatusServiceUnavailable
+	_, err = bootstrap.Found(t.Context(), o)
+	if !errors.Is(err, bootstrap.ErrOtherCluster) || !strings.Contains(err.Error(), membership.FormatID(ours)) || !strings.Contains(err.Error(), "cafe") {
+		t.Errorf("all that answer are strangers: got %v", err)
+	}
+	kin.status, kin.clusterID, kin.members = http.StatusOK, membership.FormatID(ours), founders
+	if got, err := bootstrap.Found(t.Context(), o); err != nil || got.ClusterID != ours {
+		t.Errorf("one is of this cluster: got %+v, %v", got, err)
 	}
 }
 
