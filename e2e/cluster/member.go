@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,10 @@ type Member struct {
 	Name, Dir, ClientURL, PeerURL, LogFile string
 	// Env, if set, replaces all flags: the member is configured by variables alone.
 	Env []string
+	// Discovery, if set, are the flags by which the members find each other, instead of the list of them.
+	Discovery []string
+	// Wrapper, if set, is a command that gets the program and its flags as arguments, and becomes it.
+	Wrapper []string
 	// Token, if set, is the token of the initial cluster.
 	Token string
 	// State, if set, is that of the initial cluster: new or existing.
@@ -40,8 +45,11 @@ func (m *Member) Args() []string {
 		"--name=" + m.Name, "--data-dir=" + m.Dir,
 		"--listen-client-urls=" + m.ClientURL, "--advertise-client-urls=" + m.ClientURL,
 		"--listen-peer-urls=" + m.PeerURL, "--initial-advertise-peer-urls=" + m.PeerURL,
-		"--initial-cluster=" + m.initial,
 	}
+	if m.Discovery == nil {
+		args = append(args, "--initial-cluster="+m.initial)
+	}
+	args = append(args, m.Discovery...)
 	if m.Token != "" {
 		args = append(args, "--initial-cluster-token="+m.Token)
 	}
@@ -64,7 +72,8 @@ func (m *Member) Launch() error {
 	if info, err := log.Stat(); err == nil {
 		m.logStart = info.Size()
 	}
-	m.cmd = exec.Command(m.binary, m.Args()...)
+	command := slices.Concat(m.Wrapper, []string{m.binary}, m.Args())
+	m.cmd = exec.Command(command[0], command[1:]...)
 	if m.Env != nil {
 		m.cmd = exec.Command(m.binary)
 		m.cmd.Env = append(os.Environ(), m.Env...)

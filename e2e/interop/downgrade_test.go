@@ -215,7 +215,7 @@ func awaitNoJob(t *testing.T, members ...*lab.Member) {
 }
 
 // TestDowngradeOfOne lets etcd 3.6 continue a directory of quoin that was killed as soon as it was ready for that, and quoin
-// continue what etcd 3.6 left.
+// continue what etcd 3.6 left. etcd 3.7 says that it is ready before its file is, so that one is stopped in order.
 func TestDowngradeOfOne(t *testing.T) {
 	subject := lab.Subject(t)
 	lab.Binary(t, string(lab.Etcd36))
@@ -230,7 +230,11 @@ func TestDowngradeOfOne(t *testing.T) {
 		t.Fatal(got)
 	}
 	m.AwaitLog(t, "The server is ready to downgrade")
-	m.Kill(t)
+	if subject == lab.Quoin {
+		m.Kill(t)
+	} else {
+		m.Stop(t)
+	}
 	m.Start(t, lab.Etcd36)
 	after, err := pb.NewMaintenanceClient(m.Conn(t)).HashKV(t.Context(), &pb.HashKVRequest{Revision: before.Header.Revision})
 	if err != nil {
