@@ -1,6 +1,10 @@
 package backend
 
-import "sort"
+import (
+	"bytes"
+	"slices"
+	"sort"
+)
 
 // The table is made of generations. The active one takes writes; a sealed one is being flushed. Both kinds of
 // storage in a generation only ever grow at their end, so that a reader that has noted the lengths owns an
@@ -125,7 +129,7 @@ func newest(rows ...[]overlayRow) []overlayRow {
 	for _, r := range rows {
 		all = append(all, r...)
 	}
-	sort.SliceStable(all, func(i, j int) bool { return string(all[i].key) < string(all[j].key) })
+	slices.SortStableFunc(all, func(a, b overlayRow) int { return bytes.Compare(a.key, b.key) })
 	out := all[:0]
 	for i, r := range all {
 		if i+1 < len(all) && string(all[i+1].key) == string(r.key) {
