@@ -11,95 +11,107 @@ type interval struct {
 	single, open bool
 }
 
-// matcher finds the watchers of a key. Watchers of equal intervals share a group; single keys are looked up in a map, other
-// intervals in a treap by their start in which each node knows the furthest end below it.
+// matcher finds the watchers of a key. Those of equal intervals are linked; the first of a single key is looked up in a map,
+// that of another interval in a treap by their start in which each node knows the furthest end below it.
 type matcher struct {
-	keys  map[string]*group
+	keys  map[string]*Watcher
 	root  *node
 	count int
 }
 
-type group struct {
-	interval
-	members []*Watcher // each knows its slot
-}
-
 type node struct {
-	group
+	interval
+	first       *Watcher
 	left, right *node
 	priority    uint32
 	furthest    end
 }
 
-// add puts a watcher of an interval in.
-func (m *matcher) add(in interval, w *Watcher) {
-	g := m.groupOf(in)
-	w.group, w.slot = g, int32(len(g.members))
-	g.members = append(g.members, w)
-	m.count++
+// place is where a watcher is in a matcher.
+type place struct {
+	key           string // of one that watches a single key
+	node          *node  // of the others
+	before, after *Watcher
 }
 
-func (m *matcher) groupOf(in interval) *group {
-	if !in.single {
+func (p *place) interval() interval {
+	if p.node != nil {
+		return p.node.interval
+	}
+	return interval{from: p.key, single: true}
+}
+
+// add puts a watcher of an interval in.
+func (m *matcher) add(in interval, w *Watcher) {
+	m.count++
+	if in.single {
+		if m.keys == nil {
+			m.keys = map[string]*Watcher{}
+		}
+		w.place = place{key: in.from, after: m.keys[in.from]}
+		if w.after != nil {
+			w.key = w.after.key // one string for all
+		}
+		m.keys[w.key] = w
+	} else {
 		var n *node
 		m.root, n = m.root.insert(in)
-		return &n.group
+		w.place = place{node: n, after: n.first}
+		n.first = w
 	}
-	if m.keys == nil {
-		m.keys = map[string]*group{}
+	if w.after != nil {
+		w.after.before = w
 	}
-	g := m.keys[in.from]
-	if g == nil {
-		g = &group{interval: in}
-		m.keys[in.from] = g
-	}
-	return g
 }
 
 // remove takes a watcher out that is in.
 func (m *matcher) remove(w *Watcher) {
-	g := w.group
-	last := int32(len(g.members) - 1)
-	g.members[w.slot] = g.members[last]
-	g.members[w.slot].slot = w.slot
-	g.members[last] = nil
-	g.members = g.members[:last]
-	w.group = nil
 	m.count--
-	switch {
-	case last > 0:
-	case g.single:
-		delete(m.keys, g.from)
-	default:
-		m.root = m.root.erase(g.interval)
+	if w.after != nil {
+		w.after.before = w.before
 	}
+	switch {
+	case w.before != nil:
+		w.before.after = w.after
+	case w.node != nil:
+		w.node.first = w.after
+		if w.after == nil {
+			m.root = m.root.erase(w.node.interval)
+		}
+	case w.after != nil:
+		m.keys[w.key] = w.after
+	default:
+		delete(m.keys, w.key)
+	}
+	w.place = place{}
 }
 
 // move takes a watcher out and puts it into another matcher.
 func (m *matcher) move(w *Watcher, to *matcher) {
-	in := w.group.interval
+	in := w.interval()
 	m.remove(w)
 	to.add(in, w)
 }
 
 // each calls fn for the watchers of a key. fn must not change the matcher.
 func (m *matcher) each(key []byte, fn func(*Watcher)) {
-	if g := m.keys[string(key)]; g != nil {
-		for _, w := range g.members {
-			fn(w)
-		}
-	}
+	m.keys[string(key)].each(fn)
 	m.root.stab(string(key), fn)
 }
 
 // all calls fn for every watcher.
 func (m *matcher) all(fn func(*Watcher)) {
-	for _, g := range m.keys {
-		for _, w := range g.members {
-			fn(w)
-		}
+	for _, w := range m.keys {
+		w.each(fn)
 	}
 	m.root.walk(fn)
+}
+
+// each calls fn for the watcher, which may be nil, and those that are linked behind it.
+func (w *Watcher) each(fn func(*Watcher)) {
+	for ; w != nil; w = w.after {
+		fn(w)
+	}
 }
 
 func (n *node) walk(fn func(*Watcher)) {
@@ -107,9 +119,7 @@ func (n *node) walk(fn func(*Watcher)) {
 		return
 	}
 	n.left.walk(fn)
-	for _, w := range n.members {
-		fn(w)
-	}
+	n.first.each(fn)
 	n.right.walk(fn)
 }
 
@@ -120,9 +130,7 @@ func (n *node) stab(key string, fn func(*Watcher)) {
 			return // and so does everything to the right
 		}
 		if !n.end().by(key) {
-			for _, w := range n.members {
-				fn(w)
-			}
+			n.first.each(fn)
 		}
 		n = n.right
 	}
@@ -163,7 +171,7 @@ func (in interval) compare(other interval) int {
 // insert returns the new root of the subtree, and the node of the interval.
 func (n *node) insert(in interval) (root, found *node) {
 	if n == nil {
-		n = &node{group: group{interval: in}, priority: rand.Uint32(), furthest: in.end()}
+		n = &node{interval: in, priority: rand.Uint32(), furthest: in.end()}
 		return n, n
 	}
 	switch c := in.compare(n.interval); {

@@ -54,7 +54,7 @@ func TestMatcherAndItsTwin(t *testing.T) {
 			var got, want []int64
 			m.each(k, func(w *Watcher) { got = append(got, w.id) })
 			for _, w := range twin {
-				if w.group.contains(k) {
+				if in := w.interval(); in.contains(k) {
 					want = append(want, w.id)
 				}
 			}

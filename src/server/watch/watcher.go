@@ -23,13 +23,12 @@ type Options struct {
 // Watcher is one watch of a stream. Its fields belong to the hub's lock, but for open, which belongs to its stream's. There may
 // be a million of them: it is kept small.
 type Watcher struct {
-	group  *group // of all that watch the same keys
+	place
 	stream *Stream
 	id     int64
 	start  int64 // first revision of interest
 	next   int64 // first revision that was not seen
 	open   *entry
-	slot   int32 // in its group
 	hits   int32 // its place among those with events of the batch that is being matched, from 1 on
 
 	prevKV, noPut, noDelete, fragment, progress bool
