@@ -11,6 +11,7 @@ import (
 type Cluster struct {
 	Members []*Member
 	Initial string // their --initial-cluster
+	made    int    // newcomers so far, for their names
 }
 
 // Token is the --initial-cluster-token of every cluster.
