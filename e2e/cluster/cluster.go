@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +34,9 @@ type Cluster struct {
 	Members []*Member
 	dir     string
 	initial string
+	binary  string
+	flags   []string
+	made    int // members so far, for their names
 }
 
 // New makes a cluster of members that are not started yet.
@@ -47,22 +49,14 @@ func New(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir}
+	c := &Cluster{dir: dir, binary: binary, flags: o.Flags}
 	ports, err := freePorts(2 * o.Members)
 	if err != nil {
 		return nil, err
 	}
 	var initial []string
 	for i := range o.Members {
-		m := &Member{
-			Name:      fmt.Sprintf("m%d", i),
-			ClientURL: fmt.Sprintf("http://127.0.0.1:%d", ports[2*i]),
-			PeerURL:   fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1]),
-			binary:    binary,
-			flags:     o.Flags,
-		}
-		m.Dir = filepath.Join(dir, m.Name)
-		m.LogFile = filepath.Join(dir, m.Name+".log")
+		m := c.newMember(ports[2*i], ports[2*i+1])
 		initial = append(initial, m.Name+"="+m.PeerURL)
 		c.Members = append(c.Members, m)
 	}

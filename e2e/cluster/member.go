@@ -27,6 +27,8 @@ type Member struct {
 	Token string
 	// State, if set, is that of the initial cluster: new or existing.
 	State string
+	// Extra are more flags, behind all others; the last of two with one name counts.
+	Extra []string
 	// UserID, if not 0, is the user that the process runs as.
 	UserID uint32
 	// Output, if set, takes what the process says instead of LogFile.
@@ -56,7 +58,7 @@ func (m *Member) Args() []string {
 	if m.State != "" {
 		args = append(args, "--initial-cluster-state="+m.State)
 	}
-	return append(args, m.flags...)
+	return append(append(args, m.flags...), m.Extra...)
 }
 
 // Launch starts the process and returns at once.

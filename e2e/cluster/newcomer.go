@@ -1,0 +1,52 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"quoin.dev/client"
+)
+
+// Newcomer makes a member that is not part of the cluster yet, and is neither started nor added to it.
+func (c *Cluster) Newcomer() (*Member, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	m := c.newMember(ports[0], ports[1])
+	c.Members = append(c.Members, m)
+	return m, nil
+}
+
+// Joins says which cluster the member, which was added to it, finds at its next start.
+func (m *Member) Joins(members []*client.Member) {
+	var initial []string
+	for i, one := range members {
+		name := cmp.Or(one.Name, fmt.Sprint("not-started-", i))
+		if slices.Contains(one.PeerURLs, m.PeerURL) {
+			name = m.Name
+		}
+		for _, u := range one.PeerURLs {
+			initial = append(initial, name+"="+u)
+		}
+	}
+	m.initial, m.State = strings.Join(initial, ","), "existing"
+}
+
+// newMember makes a member with a name, a directory and a log of its own.
+func (c *Cluster) newMember(clientPort, peerPort int) *Member {
+	name := fmt.Sprintf("m%d", c.made)
+	c.made++
+	return &Member{
+		Name:      name,
+		ClientURL: fmt.Sprintf("http://127.0.0.1:%d", clientPort),
+		PeerURL:   fmt.Sprintf("http://127.0.0.1:%d", peerPort),
+		Dir:       filepath.Join(c.dir, name),
+		LogFile:   filepath.Join(c.dir, name+".log"),
+		binary:    c.binary,
+		flags:     c.flags,
+	}
+}
