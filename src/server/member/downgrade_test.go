@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -81,6 +83,32 @@ func TestDowngradeAndBack(t *testing.T) {
 		w.Expect(m.Status().Downgrade).To(Equal(membership.Downgrade{}))
 		w.Expect(m.hash(t)).To(Equal(c.members[0].hash(t)))
 	}
+}
+
+// A member may be killed right after it has lowered its version; it makes the snapshot up.
+func TestSnapshotForADowngradeIsMadeUp(t *testing.T) {
+	w := NewWithT(t)
+	cfg := alone(t)
+	m := beginReady(t, cfg)
+	m.speaks(t, "3.7.0")
+	w.Expect(m.EnableDowngrade(t.Context(), "3.6")).To(Equal("3.7"))
+	m.speaks(t, "3.6.0")
+	m.Stop()
+	snapshots, err := filepath.Glob(filepath.Join(cfg.SnapDir(), "*.snap"))
+	w.Expect(err).NotTo(HaveOccurred())
+	for _, name := range snapshots { // as if it had not come so far
+		w.Expect(os.Remove(name)).To(Succeed())
+	}
+	m = beginReady(t, cfg)
+	w.Eventually(func() ([]string, error) { return filepath.Glob(filepath.Join(cfg.SnapDir(), "*.snap")) }, "30s").Should(HaveLen(1))
+	w.Eventually(m.snapshots.taking.Load, "30s").Should(BeFalse())
+	last := m.snapshots.last.Load()
+	w.Expect(m.CancelDowngrade(t.Context())).To(Equal("3.6"))
+	m.speaks(t, "3.7.0")
+	m.Stop()
+	m = beginReady(t, cfg)
+	m.put(t, "a", "1")
+	w.Expect(m.snapshots.last.Load()).To(Equal(last), "without a downgrade there is no need")
 }
 
 // The members here can not become older. So the job is one whose target they have reached.

@@ -54,6 +54,10 @@ func (m *Member) openState() error {
 	m.backend, m.state = b, state
 	state.Watches = m.watches
 	m.watches.Attach(state.KV)
+	if state.Members.Downgrade().Enabled && lowers(version.API, state.Members.Version()) {
+		// The entry that asked for a snapshot may have been the last one before the end of the process.
+		m.snapshots.forced.Store(true)
+	}
 	return nil
 }
 
