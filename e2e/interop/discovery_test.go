@@ -67,3 +67,31 @@ func TestDiscoveryService(t *testing.T) {
 		})
 	}
 }
+
+// TestDiscoveryWithPassword founds a member through a discovery cluster that asks for a password.
+func TestDiscoveryWithPassword(t *testing.T) {
+	service := lab.StartOne(t, lab.Etcd)
+	client := lab.Client(t, service)
+	must[*clientv3.PutResponse](t)(client.Put(deadline(t), "/_etcd/registry/t/_config/size", "1"))
+	must[*clientv3.AuthRoleAddResponse](t)(client.RoleAdd(deadline(t), "root"))
+	must[*clientv3.AuthUserAddResponse](t)(client.UserAdd(deadline(t), "root", "pass:word"))
+	must[*clientv3.AuthUserGrantRoleResponse](t)(client.UserGrantRole(deadline(t), "root", "root"))
+	must[*clientv3.AuthEnableResponse](t)(client.AuthEnable(deadline(t)))
+	flags := []string{"--discovery-endpoints=" + service.Endpoint, "--discovery-token=t"}
+	for _, wrong := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, "user name is empty"},
+		{[]string{"--discovery-user=root", "--discovery-password=x"}, "authentication failed, invalid user ID or password"},
+	} {
+		c := lab.PrepareCluster(t, 1)
+		c.Discover(append(wrong.flags, flags...)...)
+		c.Members[0].Refuses(t, lab.Subject(t))
+		c.Members[0].AwaitLog(t, wrong.want)
+	}
+	c := lab.PrepareCluster(t, 1)
+	c.Discover(append(flags, "--discovery-user=root:pass:word")...)
+	c.Start(t, lab.Subject(t))
+	putKey(t, c.Members[0], "a")
+}

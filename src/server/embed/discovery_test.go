@@ -2,11 +2,16 @@ package embed
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +145,54 @@ func TestRefusalsOfARegistry(t *testing.T) {
 		_, err := Start(cfg, zap.NewNop())
 		NewWithT(t).Expect(err).To(MatchError(ContainSubstring("discovery URL should not be set when joining existing initial cluster")))
 	})
+}
+
+func TestRegistryWithTLS(t *testing.T) {
+	w := NewWithT(t)
+	cert, key := localhostCertificate(t)
+	cfg := settings(t)
+	cfg.ListenClientURLs, cfg.Cluster.AdvertiseClientURLs = urls("https://127.0.0.1:0"), urls("https://127.0.0.1:1")
+	cfg.Security.ClientTLS.CertFile, cfg.Security.ClientTLS.KeyFile = cert, key
+	endpoint := "https://" + startServing(t, cfg).ClientAddrs()[0].String()
+	c, err := client.New(client.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop(), TLS: &tls.Config{InsecureSkipVerify: true}})
+	w.Expect(err).NotTo(HaveOccurred())
+	defer c.Close()
+	write(t, c, "trusting/_config/size", "1", "careless/_config/size", "1", "strict/_config/size", "1")
+
+	trusting := discovered(t, "m0", endpoint, "trusting")
+	trusting.Discovery.CAFile, trusting.Discovery.InsecureTransport = cert, false
+	startServing(t, trusting)
+	careless := discovered(t, "m0", endpoint, "careless")
+	careless.Discovery.InsecureSkipTLSVerify = true
+	startServing(t, careless)
+
+	// One that trusts the roots of the system alone does not even report.
+	strict := discovery.Registry{Token: "strict", RequestTimeout: time.Second, RetryPause: time.Hour}
+	strict.Client, err = client.New(client.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
+	w.Expect(err).NotTo(HaveOccurred())
+	defer strict.Client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err = strict.Founders(ctx, discovery.Self{Name: "m", PeerURLs: []string{"http://127.0.0.1:1"}})
+	w.Expect(err).To(MatchError(context.DeadlineExceeded))
+	reports, err := c.Get(t.Context(), "/_etcd/registry/strict/members/", client.WithPrefix())
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(reports.Kvs).To(BeEmpty())
+}
+
+// localhostCertificate are the files of the certificate, signed by itself, that Go's test servers show.
+func localhostCertificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	w := NewWithT(t)
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	w.Expect(err).NotTo(HaveOccurred())
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	w.Expect(os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), 0o600)).To(Succeed())
+	w.Expect(os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)).To(Succeed())
+	return cert, key
 }
 
 // What is no member does not count, and who came first does.
