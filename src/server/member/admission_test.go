@@ -11,6 +11,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	pb "quoin.dev/api/etcdserverpb"
+
+	"quoin.dev/server/config"
 )
 
 func TestWhatIsUnderWayIsBounded(t *testing.T) {
@@ -92,9 +94,18 @@ func TestRequestsAreRefusedWhenApplyingIsBehind(t *testing.T) {
 // Under as many writes as there can be, a read and the end of a lease wait for what is under way, not for the end of writes.
 // What is counted is how many writes get through meanwhile, which does not depend on how fast the machine is.
 func TestWritesStarveNobody(t *testing.T) {
+	t.Run("alone", func(t *testing.T) { starveNobody(t, beginReady(t, alone(t))) })
+	t.Run("through a follower", func(t *testing.T) {
+		c := newTrio(t, func(cfg *config.Config) { cfg.Raft.ElectionTimeout = 2 * time.Second })
+		c.start(t, 0, 1, 2)
+		NewWithT(t).Eventually(c.leader, "20s").ShouldNot(Equal(-1))
+		starveNobody(t, c.members[(c.leader()+1)%3])
+	})
+}
+
+func starveNobody(t *testing.T, m *Member) {
 	const writers, tries = 64, 31
 	w := NewWithT(t)
-	m := beginReady(t, alone(t))
 	for id := range int64(tries) {
 		w.Expect(m.do(t, &pb.InternalRaftRequest{LeaseGrant: &pb.LeaseGrantRequest{ID: id + 1, TTL: 1000}})).To(Succeed())
 	}

@@ -69,20 +69,22 @@ func (m *Member) keepHealth() {
 		case <-ticker.C:
 		}
 		now := time.Now()
-		if max(m.node.StalledFor(now), m.committing.For(now)) >= timeout {
+		committing := m.committing.For(now) >= timeout
+		if committing || m.node.StalledFor(now) >= timeout {
 			stuck = now
 		}
+		// While the log itself is stuck the node does not lead anyway; when it is not any more, the member may: where all disks
+		// were stuck, nobody would.
+		m.node.SetUnfit(committing || m.Trusted() != nil)
 		m.unwell(ErrDiskStalled, !stuck.IsZero() && now.Sub(stuck) < timeout)
 	}
 }
 
-// unwell adds or takes away a reason not to ask this member, which then does not lead either.
+// unwell adds or takes away a reason not to ask this member.
 func (m *Member) unwell(reason error, there bool) {
 	if !m.health.set(reason, there) {
 		return
 	}
-	reasons, _ := m.health.get()
-	m.node.SetUnfit(len(reasons) > 0)
 	switch {
 	case reason == ErrStopped:
 	case there:

@@ -81,9 +81,11 @@ func TestUnfitLeaderHandsOver(t *testing.T) {
 	c.start(t, 0, 1, 2)
 	w.Eventually(c.leader, "10s").ShouldNot(Equal(-1))
 	first := c.leader()
-	c.members[first].unwell(errors.New("some reason"), true)
+	c.members[first].differs(true)
 	w.Eventually(c.leader, "10s").ShouldNot(Or(Equal(-1), Equal(first)))
-	c.members[first].put(t, "k", "v")
+	w.Consistently(c.leader, "300ms").ShouldNot(Equal(first))
+	c.members[(first+1)%3].put(t, "k", "v")
+	w.Expect(c.members[first].ReadIndex(t.Context())).To(Succeed(), "it is part of the cluster")
 }
 
 // The reasons come and go one by one.
