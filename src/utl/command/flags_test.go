@@ -64,6 +64,24 @@ func compareFlags(t *testing.T, where string, have *pflag.FlagSet, want []flagSp
 	}
 }
 
+// Operators shorten commands. What is enough to name one of etcdutl's must name the same here, whatever there is beside it.
+func TestAbbreviations(t *testing.T) {
+	names := []string{"completion", "defrag", "hashkv", "help", "migrate", "snapshot", "version"}
+	root := (&app{Process: Process{Name: "quoinutl"}}).rootCommand()
+	root.InitDefaultHelpCmd()
+	for _, name := range names {
+		for length := 1; length <= len(name); length++ {
+			short := name[:length]
+			if slices.ContainsFunc(names, func(other string) bool { return other != name && strings.HasPrefix(other, short) }) {
+				continue
+			}
+			if cmd, _, err := root.Find([]string{short}); err != nil || cmd.Name() != name {
+				t.Errorf("%s is not %s: %v", short, name, err)
+			}
+		}
+	}
+}
+
 func TestEveryCommandIsExplained(t *testing.T) {
 	root := (&app{Process: Process{Name: "quoinutl"}}).rootCommand()
 	each(root, func(cmd *cobra.Command) {

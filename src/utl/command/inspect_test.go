@@ -16,16 +16,16 @@ func TestInspection(t *testing.T) {
 	snapshot := unzip(t, "single37-snapshot.db.gz")
 	t.Chdir(golden(t))
 	for _, c := range []struct{ line, holds string }{
-		{"db check node1.etcd", "revision          304\n"},
-		{"db check s.db -w json", `"revision":304,"compactRevision":127,"keys":195,"leases":4,"members":1,`},
-		{"db check s36.db -w fields", `"Version" : 3.6.0`},
-		{"db check s36.db", "checksum          true\n"},
-		{"db check s36/node1.etcd", "checksum          false\n"},
-		{"db buckets s.db", "key, 289, "},
-		{"db buckets s.db -w json", `{"name":"lease","rows":4,`},
-		{"db dump s.db meta", "bucket=meta key=finishedCompactRev value=127\n"},
-		{"db dump s.db key --from 304", "bucket=key revision=304.0 deleted=revoked-key\n"},
-		{"db dump node1.etcd key --limit 1 -w json --from 303", `{"bucket":"key","revision":"303.0","key":"revoked-key",`},
+		{"bbolt check node1.etcd", "revision          304\n"},
+		{"bbolt check s.db -w json", `"revision":304,"compactRevision":127,"keys":195,"leases":4,"members":1,`},
+		{"bbolt check s36.db -w fields", `"Version" : 3.6.0`},
+		{"bbolt check s36.db", "checksum          true\n"},
+		{"bbolt check s36/node1.etcd", "checksum          false\n"},
+		{"bbolt buckets s.db", "key, 289, "},
+		{"bbolt buckets s.db -w json", `{"name":"lease","rows":4,`},
+		{"bbolt dump s.db meta", "bucket=meta key=finishedCompactRev value=127\n"},
+		{"bbolt dump s.db key --from 304", "bucket=key revision=304.0 deleted=revoked-key\n"},
+		{"bbolt dump node1.etcd key --limit 1 -w json --from 303", `{"bucket":"key","revision":"303.0","key":"revoked-key",`},
 		{"wal dump node1.etcd --type metadata", "type=metadata member=b8801a272f6b3ad8 cluster="},
 		{"wal dump node1.etcd/member/wal --from 5 --to 5 --type entry", "type=entry index=5 term=2 "},
 		{"wal dump node1.etcd -w json --type state", `"type":"state","term":2,"vote":"b8801a272f6b3ad8","commit":`},
@@ -42,7 +42,7 @@ func TestInspection(t *testing.T) {
 			}
 		}
 	}
-	if got := run("db", "dump", "s.db", "key", "--limit", "7"); strings.Count(got.stdout, "\n") != 7 {
+	if got := run("bbolt", "dump", "s.db", "key", "--limit", "7"); strings.Count(got.stdout, "\n") != 7 {
 		t.Errorf("--limit 7 shows %q", got.stdout)
 	}
 	if readFile(t, "s.db") != string(snapshot) {
@@ -57,17 +57,17 @@ func readFile(t testing.TB, name string) string {
 	return string(data)
 }
 
-func TestSnapDump(t *testing.T) {
+func TestSnapshots(t *testing.T) {
 	t.Chdir(golden(t))
 	if got := run("snapshot", "restore", "s.db", "--data-dir", "r"); got.exit != 0 {
 		t.Fatal(got)
 	}
-	got := run("snap", "dump", "r")
+	got := run("wal", "snapshots", "r")
 	if got.exit != 0 || !strings.HasPrefix(got.stdout, "file=0000000000000001-0000000000000001.snap index=1 term=1 voters=[8e9e05c52164694d] ") {
 		t.Errorf("got %+v", got)
 	}
 	must(t, os.WriteFile("r/member/snap/0000000000000001-0000000000000002.snap", []byte("damaged"), 0o600))
-	if got = run("snap", "dump", "r"); got.exit != 1 || strings.Count(got.stdout, "\n") != 2 || !strings.Contains(got.stdout, "problem=") {
+	if got = run("wal", "snapshots", "r"); got.exit != 1 || strings.Count(got.stdout, "\n") != 2 || !strings.Contains(got.stdout, "problem=") {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -93,18 +93,18 @@ func TestErrors(t *testing.T) {
 		exit int
 		says string
 	}{
-		{"db dump s.db -w table", 4, "table not supported as output format"},
-		{"db dump s.db -w bad", 4, "unsupported output format"},
-		{"db check s.db -w protobuf", 4, "protobuf not supported"},
-		{"db check bad.db", 1, "invalid database"},
-		{"db check corrupt.db", 1, "corrupt.db: expected sha256 ["},
-		{"db check s36", 1, "s36 is a directory without member/snap/db"},
-		{"db check nofile", 1, "no such file"},
-		{"db dump", 1, "requires at least 1 arg(s), only received 0\nUsage:"},
+		{"bbolt dump s.db -w table", 4, "table not supported as output format"},
+		{"bbolt dump s.db -w bad", 4, "unsupported output format"},
+		{"bbolt check s.db -w protobuf", 4, "protobuf not supported"},
+		{"bbolt check bad.db", 1, "invalid database"},
+		{"bbolt check corrupt.db", 1, "corrupt.db: expected sha256 ["},
+		{"bbolt check s36", 1, "s36 is a directory without member/snap/db"},
+		{"bbolt check nofile", 1, "no such file"},
+		{"bbolt dump", 1, "requires at least 1 arg(s), only received 0\nUsage:"},
 		{"wal dump s36", 1, "no segments"},
 		{"wal dump node1.etcd --type x", 128, "--type takes crc, entry, metadata, snapshot, state; got x"},
-		{"snap dump nofile", 1, "no such file"},
-		{"snap dump s.db", 1, "damaged snapshot file"},
+		{"wal snapshots nofile", 1, "no such file"},
+		{"wal snapshots s.db", 1, "damaged snapshot file"},
 	} {
 		if got := run(strings.Fields(c.line)...); got.exit != c.exit || !strings.Contains(got.stderr, c.says) {
 			t.Errorf("%s: exit code %d, stderr %q, want %d and %q", c.line, got.exit, got.stderr, c.exit, c.says)
@@ -121,7 +121,7 @@ func TestLocked(t *testing.T) {
 	defer b.Close()
 	for _, line := range []string{
 		"defrag --data-dir node1.etcd", "migrate --data-dir node1.etcd --target-version 3.6", "hashkv " + db, "snapshot status " + db,
-		"db check node1.etcd", "db dump node1.etcd",
+		"bbolt check node1.etcd", "bbolt dump node1.etcd",
 	} {
 		got := run(append(strings.Fields(line), "--timeout", "1ms")...)
 		if got.exit != 1 || !strings.Contains(got.stderr, "node1.etcd/member/snap/db is locked by another process, most likely a member that runs") {

@@ -30,7 +30,7 @@ func (a *app) rootCommand() *cobra.Command {
 		"longest wait for a process that has the file open, 0 for no end")
 	root.AddCommand(
 		a.snapshotCommand(), a.hashKVCommand(), a.defragCommand(), a.migrateCommand(),
-		a.dbCommand(), a.walCommand(), a.snapCommand(),
+		a.bboltCommand(), a.walCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root

@@ -18,9 +18,9 @@ import (
 func (a *app) walCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wal <subcommand>",
-		Short: "Looks into a write-ahead log",
+		Short: "Looks into a write-ahead log and the raft snapshots beside it",
 	}
-	cmd.AddCommand(a.walDumpCommand())
+	cmd.AddCommand(a.walDumpCommand(), a.walSnapshotsCommand())
 	return cmd
 }
 
@@ -87,23 +87,14 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-func (a *app) snapCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "snap <subcommand>",
-		Short: "Looks into the snapshots that raft takes (.snap files)",
-	}
-	cmd.AddCommand(a.snapDumpCommand())
-	return cmd
-}
-
-func (a *app) snapDumpCommand() *cobra.Command {
+func (a *app) walSnapshotsCommand() *cobra.Command {
 	var style inspect.Style
 	cmd := &cobra.Command{
-		Use:   "dump <directory or filename>",
+		Use:   "snapshots <directory or filename>",
 		Short: "Lists raft snapshots: their places in the log and the members then",
 		Long: "Lists the .snap files of a data directory or a snap directory, or one of them: where in the log each stands, who voted\n" +
 			"then, and the member list for versions before 3.7. `wal dump --type snapshot` tells which of them the log vouches for.",
-		Example: examples(a.Name, "snap dump /var/lib/etcd", "snap dump /var/lib/etcd/member/snap/0000000000000002-0000000000001234.snap -w json"),
+		Example: examples(a.Name, "wal snapshots /var/lib/etcd", "wal snapshots /var/lib/etcd/member/snap/0000000000000002-0000000000001234.snap -w json"),
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := a.list()

@@ -12,23 +12,23 @@ import (
 	"quoin.dev/utl/storefile"
 )
 
-func (a *app) dbCommand() *cobra.Command {
+func (a *app) bboltCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "db <subcommand>",
+		Use:   "bbolt <subcommand>",
 		Short: "Looks into a database file or a snapshot",
 		Long:  "Looks into a database file, a snapshot, or the database of a data directory. Nothing is written.",
 	}
-	cmd.AddCommand(a.dbCheckCommand(), a.dbBucketsCommand(), a.dbDumpCommand())
+	cmd.AddCommand(a.bboltCheckCommand(), a.bboltBucketsCommand(), a.bboltDumpCommand())
 	return cmd
 }
 
-func (a *app) dbCheckCommand() *cobra.Command {
+func (a *app) bboltCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check <filename>",
 		Short: "Checks every page and every row of a database",
 		Long: "Checks that the pages of a database make one whole tree in order, and that every row is one that a member takes; of\n" +
 			"a snapshot also its checksum. It ends with exit code 1 at the first fault, else it says what the database holds.",
-		Example: examples(a.Name, "db check /var/lib/etcd", "db check backup.db -w json"),
+		Example: examples(a.Name, "bbolt check /var/lib/etcd", "bbolt check backup.db -w json"),
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, err := a.printer()
@@ -53,11 +53,11 @@ func (a *app) dbCheckCommand() *cobra.Command {
 	}
 }
 
-func (a *app) dbBucketsCommand() *cobra.Command {
+func (a *app) bboltBucketsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "buckets <filename>",
 		Short:   "Lists the buckets of a database with the number of their rows",
-		Example: examples(a.Name, "db buckets backup.db", "db buckets /var/lib/etcd -w table"),
+		Example: examples(a.Name, "bbolt buckets backup.db", "bbolt buckets /var/lib/etcd -w table"),
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, err := a.printer()
@@ -82,7 +82,7 @@ func (a *app) dbBucketsCommand() *cobra.Command {
 	}
 }
 
-func (a *app) dbDumpCommand() *cobra.Command {
+func (a *app) bboltDumpCommand() *cobra.Command {
 	var style inspect.Style
 	var from int64
 	var limit int
@@ -90,8 +90,8 @@ func (a *app) dbDumpCommand() *cobra.Command {
 		Use:   "dump <filename> [bucket...]",
 		Short: "Lists the rows of a database, decoded",
 		Long:  "Lists the rows of all buckets, or of some, decoded as far as they are known. " + noSecrets,
-		Example: examples(a.Name, "db dump backup.db meta members", "db dump /var/lib/etcd key --from 1000 --limit 20",
-			"db dump backup.db key --value-bytes 0 -w json"),
+		Example: examples(a.Name, "bbolt dump backup.db meta members", "bbolt dump /var/lib/etcd key --from 1000 --limit 20",
+			"bbolt dump backup.db key --value-bytes 0 -w json"),
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := a.list()
