@@ -41,17 +41,10 @@ func parseMark(data []byte) (Mark, error) {
 // state after it leaves a mark past the commit index. Both are left out, and the start uses the one before. (etcd#11888)
 func Marks(dir string, o Options) (out []Mark, err error) {
 	o = o.withDefaults()
-	segments, err := listSegments(dir, o.FS)
+	s, err := scanAll(dir, o.FS)
 	if err != nil {
-		return nil, fmt.Errorf("wal: list segments: %w", err)
-	}
-	if len(segments) == 0 {
-		return nil, fmt.Errorf("%w in %s", ErrNotFound, dir)
-	}
-	if segments, err = contiguous(segments); err != nil {
 		return nil, err
 	}
-	s := newScanner(o.FS, segments)
 	defer func() { err = errors.Join(err, s.close()) }()
 	var marks []Mark
 	var state hardState

@@ -33,17 +33,10 @@ type Torn struct {
 // that was not written whole, which is no error.
 func Records(dir string, o Options, fn func(Record) error) (torn *Torn, err error) {
 	o = o.withDefaults()
-	segments, err := listSegments(dir, o.FS)
+	s, err := scanAll(dir, o.FS)
 	if err != nil {
-		return nil, fmt.Errorf("wal: list segments: %w", err)
-	}
-	if len(segments) == 0 {
-		return nil, fmt.Errorf("%w in %s", ErrNotFound, dir)
-	}
-	if segments, err = contiguous(segments); err != nil {
 		return nil, err
 	}
-	s := newScanner(o.FS, segments)
 	defer func() { err = errors.Join(err, s.close()) }()
 	for {
 		h, data, _, err := s.record()

@@ -37,6 +37,21 @@ type scanner struct {
 	hasMeta bool
 }
 
+// scanAll begins with the first record of a log.
+func scanAll(dir string, fsys vfs.FS) (*scanner, error) {
+	segments, err := listSegments(dir, fsys)
+	if err != nil {
+		return nil, fmt.Errorf("wal: list segments: %w", err)
+	}
+	if len(segments) == 0 {
+		return nil, fmt.Errorf("%w in %s", ErrNotFound, dir)
+	}
+	if segments, err = contiguous(segments); err != nil {
+		return nil, err
+	}
+	return newScanner(fsys, segments), nil
+}
+
 func newScanner(fsys vfs.FS, segments []segment) *scanner {
 	return &scanner{fsys: fsys, segments: segments}
 }
