@@ -250,3 +250,42 @@ func TestDowngradeOfOne(t *testing.T) {
 	speak(t, "3.7.0", m)
 	putKey(t, m, "up")
 }
+
+// TestJoinAcrossVersions adds a member of one version to a cluster that another one runs. It gets a snapshot, since the log is
+// short; then it leads.
+func TestJoinAcrossVersions(t *testing.T) {
+	subject := lab.Subject(t)
+	lab.Binary(t, string(lab.Etcd36))
+	for _, way := range []struct{ running, joining lab.Kind }{{lab.Etcd36, subject}, {subject, lab.Etcd36}} {
+		t.Run(fmt.Sprintf("%s-%s", way.running, way.joining), func(t *testing.T) {
+			short := []string{"--snapshot-count=20", "--snapshot-catchup-entries=5"}
+			running := lab.StartOne(t, way.running, short...)
+			if way.running == subject {
+				speak(t, "3.7.0", running)
+				if got := downgrade(t, running, pb.DowngradeRequest_ENABLE, "3.6"); got != "version 3.7" {
+					t.Fatal(got)
+				}
+			}
+			speak(t, "3.6.0", running)
+			newWriter(3).write(t, running, 200)
+			c := lab.PrepareCluster(t, 1, short...)
+			joining := c.Members[0]
+			c.Discover("--name=new", "--initial-cluster-state=existing", "--initial-cluster-token="+lab.Token,
+				"--initial-cluster=m0="+running.PeerURL+",new="+joining.PeerURL)
+			if _, err := pb.NewClusterClient(running.Conn(t)).MemberAdd(deadline(t), &pb.MemberAddRequest{PeerURLs: []string{joining.PeerURL}}); err != nil {
+				t.Fatal(err)
+			}
+			c.Start(t, way.joining)
+			joining.AwaitLog(t, "applied snapshot")
+			both := &lab.Cluster{Members: []*lab.Member{running, joining}}
+			for _, kind := range []lab.Kind{way.joining, way.running} {
+				lead(t, both, kind)
+				for _, m := range both.Members {
+					putKey(t, m, fmt.Sprintf("%s while %s leads", m.Kind, kind))
+				}
+			}
+			equalContent(t, both.Members...)
+			speak(t, "3.6.0", both.Members...)
+		})
+	}
+}
