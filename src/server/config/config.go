@@ -184,6 +184,9 @@ type Discovery struct {
 	KeepAliveTime, KeepAliveTimeout                time.Duration
 	InsecureTransport, InsecureSkipTLSVerify       bool
 	CertFile, KeyFile, CAFile, User, Password, URL string
+	ServerName                                     string // that its certificate must carry; empty: its host
+	AuthToken                                      string // instead of User and Password
+	MaxRequestBytes, MaxRecvBytes                  int    // 0: what the client and quoin take
 }
 
 // Security is TLS and the kind of auth tokens.

@@ -21,6 +21,9 @@ func (d Discovery) validate() error {
 	if d.DialTimeout <= 0 || d.RequestTimeout <= 0 {
 		return errors.New("--discovery-dial-timeout and --discovery-request-timeout must be >0")
 	}
+	if d.MaxRequestBytes < 0 || d.MaxRecvBytes < 0 {
+		return errors.New("discovery-config.client: max-request-bytes and max-recv-bytes must not be negative")
+	}
 	if (d.CertFile == "") != (d.KeyFile == "") {
 		return errors.New("--discovery-cert and --discovery-key must both be set")
 	}
@@ -42,10 +45,10 @@ func (d Discovery) Credentials() (user, password string) {
 // TLS is how the discovery cluster is called: nil when no flag asks for TLS. Endpoints with the scheme https use it all the
 // same, with the roots of the system.
 func (d Discovery) TLS() (*tls.Config, error) {
-	if d.InsecureTransport && d.CAFile == "" && d.CertFile == "" && !d.InsecureSkipTLSVerify {
+	if d.InsecureTransport && d.CAFile == "" && d.CertFile == "" && d.ServerName == "" && !d.InsecureSkipTLSVerify {
 		return nil, nil
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.InsecureSkipTLSVerify}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.InsecureSkipTLSVerify, ServerName: d.ServerName}
 	var err error
 	if d.CAFile != "" {
 		if c.RootCAs, err = loadCAs(d.CAFile); err != nil {

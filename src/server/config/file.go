@@ -49,6 +49,19 @@ var nestedKeys = map[string]string{
 	"discovery-config.client.secure.cacert":                   "discovery-cacert",
 	"discovery-config.client.secure.insecure-transport":       "discovery-insecure-transport",
 	"discovery-config.client.secure.insecure-skip-tls-verify": "discovery-insecure-skip-tls-verify",
+	"discovery-config.client.secure.server-name":              "discovery-server-name",
+	"discovery-config.client.auth.token":                      "discovery-auth-token",
+	"discovery-config.client.max-request-bytes":               "discovery-max-request-bytes",
+	"discovery-config.client.max-recv-bytes":                  "discovery-max-recv-bytes",
+}
+
+// registerFileOnly declares settings that a file can have and the command line can not.
+func registerFileOnly(fs *flag.FlagSet, c *Config) {
+	d := &c.Discovery
+	fs.StringVar(&d.ServerName, "discovery-server-name", "", "")
+	fs.StringVar(&d.AuthToken, "discovery-auth-token", "", "")
+	fs.IntVar(&d.MaxRequestBytes, "discovery-max-request-bytes", 0, "")
+	fs.IntVar(&d.MaxRecvBytes, "discovery-max-recv-bytes", 0, "")
 }
 
 // isDuration tells whether the flag holds a time.Duration: those take integer nanoseconds in a file.
@@ -72,6 +85,7 @@ func parseFile(path string, src Sources) (*Config, error) {
 		return nil, fmt.Errorf("error converting YAML to JSON: %w", err)
 	}
 	c, r := newDefault()
+	registerFileOnly(r.fs, c)
 	var settings map[string]any
 	decoder := json.NewDecoder(strings.NewReader(string(asJSON)))
 	decoder.UseNumber()

@@ -94,7 +94,8 @@ func TestConfigFileKeys(t *testing.T) {
 }
 
 func TestNestedKeysNameFlags(t *testing.T) {
-	_, r := newDefault()
+	c, r := newDefault()
+	registerFileOnly(r.fs, c)
 	for key, name := range nestedKeys {
 		if r.fs.Lookup(name) == nil {
 			t.Errorf("%s maps to --%s, which does not exist", key, name)

@@ -66,11 +66,12 @@ func TestThreeMembersFindEachOther(t *testing.T) {
 	var cfgs []*config.Config
 	var others []<-chan *Server
 	for i := range 3 {
-		cfgs = append(cfgs, discovered(t, fmt.Sprint("m", i), endpoint, "t"))
+		cfg := discovered(t, fmt.Sprint("m", i), endpoint, "t")
+		cfgs = append(cfgs, cfg)
 		started := make(chan *Server, 1)
 		others = append(others, started)
 		go func() {
-			s, err := Start(cfgs[i], zap.NewNop())
+			s, err := Start(cfg, zap.NewNop())
 			if err != nil {
 				t.Error(err)
 				close(started)

@@ -1,6 +1,7 @@
 package member
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 	"quoin.dev/server/discovery"
 )
 
-// maxReportBytes bounds what a discovery cluster may answer: thousands of members.
+// maxReportBytes bounds what a discovery cluster may answer, unless a file says otherwise: thousands of members.
 const maxReportBytes = 4 << 20
 
 // errDiscoverExisting refuses to found a cluster and to join one at once.
@@ -56,7 +57,7 @@ func (m *Member) askRegistry(ctx context.Context, self discovery.Self) (string, 
 	c, err := client.New(client.Config{
 		Context: ctx, Endpoints: d.Endpoints, TLS: secure, Username: user, Password: password, Logger: m.logger,
 		DialTimeout: d.DialTimeout, DialKeepAliveTime: d.KeepAliveTime, DialKeepAliveTimeout: d.KeepAliveTimeout,
-		MaxCallRecvMsgSize: maxReportBytes,
+		Token: d.AuthToken, MaxCallSendMsgSize: d.MaxRequestBytes, MaxCallRecvMsgSize: cmp.Or(d.MaxRecvBytes, maxReportBytes),
 	})
 	if err != nil {
 		return "", err
