@@ -76,12 +76,9 @@ func TestConfigFileKeys(t *testing.T) {
 		"grpc-additional-server-options":                         true, // Go values, not a setting
 		"client-transport-security.allowed-cn":                   true, // refused by name, like every unknown security setting
 		"client-transport-security.skip-client-san-verification": true,
-		"discovery-config.client.max-recv-bytes":                 true,
-		"discovery-config.client.max-request-bytes":              true,
-		"discovery-config.client.auth.token":                     true,
-		"discovery-config.client.secure.server-name":             true,
 	}
-	_, r := newDefault()
+	c, r := newDefault()
+	registerFileOnly(r.fs, c)
 	for _, key := range keys {
 		name := key
 		if mapped, ok := nestedKeys[key]; ok {
