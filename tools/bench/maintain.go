@@ -16,7 +16,7 @@ const (
 	jobTimeout = 10 * time.Minute
 	// jobStretch is how much longer than others the window of a defragmentation is: a put that waits for all of it shall have
 	// its answer in it.
-	jobStretch = 5
+	jobStretch = 10
 )
 
 // maintenanceScenes is what is measured of a member that looks after its database.

@@ -30,7 +30,7 @@ const (
 	metricP99Before metric = "p99_before_ms"
 	metricP99Growth metric = "p99_growth" // p99 to p99 before
 	metricMaxBefore metric = "max_before_ms"
-	metricJob       metric = "job_s"      // what the member did beside the puts
+	metricJob       metric = "job_s" // what the member did beside the puts
 	metricRate      metric = "mib_per_s"
 	metricStop      metric = "stop_s"
 	metricStart     metric = "start_s"

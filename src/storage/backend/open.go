@@ -103,6 +103,7 @@ func tryOpen(o Options, mmapBytes int) (db *database, err error) {
 		Timeout:         o.LockWait,
 		NoFreelistSync:  !o.fresh, // reading the whole file in order to take back a transaction would hold up the flusher
 		NoSync:          o.fresh,
+		NoGrowSync:      o.fresh,
 		FreelistType:    freelist,
 		InitialMmapSize: mmapBytes,
 		ReadOnly:        o.ReadOnly,

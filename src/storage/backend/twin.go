@@ -18,9 +18,14 @@ import (
 // Sizes and times of a defragmentation.
 const (
 	// twinChunkBytes is how much is copied in one transaction. A flush may have to wait for it.
-	twinChunkBytes = 2 << 20
+	twinChunkBytes = 1 << 20
+	// twinMaxRest bounds the pause after a chunk.
+	twinMaxRest = 20 * time.Millisecond
+	// twinSyncEvery is how many chunks are left to the kernel before they are synced: a sync of the log may have to wait for
+	// them.
+	twinSyncEvery = 4
 	// twinRoomEvery is how many chunks are copied between two looks at the room on the disk.
-	twinRoomEvery = 16
+	twinRoomEvery = 64
 	// twinProgressInterval is how often the log tells how far it is.
 	twinProgressInterval = 10 * time.Second
 )
@@ -51,7 +56,6 @@ func (b *Backend) newTwin() (*twin, error) {
 		}
 		return nil, err
 	}
-	db.AllocSize = twinChunkBytes // each step is synced by bbolt, so that little is left to the kernel at a time
 	t := &twin{b: b, path: o.Path, db: db, mapped: mapped, swapped: make(chan error, 1)}
 	b.mu.Lock()
 	b.twin = t
@@ -148,17 +152,46 @@ func (t *twin) copyBucket(ctx context.Context, name []byte, p *progress) error {
 			return err
 		}
 		var n int
+		began, batches := time.Now(), t.b.batches()
 		if from, n, err = t.copyChunk(name, from, last); err != nil {
 			return err
 		}
-		more = from != nil
-		if p.add(n); p.chunks%twinRoomEvery == 0 {
-			if err := checkRoom(t.b.o.Path, 0); err != nil {
+		if more = from != nil; more && t.b.batches() > batches {
+			if err := t.rest(ctx, time.Since(began)); err != nil {
 				return err
 			}
 		}
+		p.add(n)
+		if err := t.settle(p.chunks); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// settle keeps what is written, and the disk, within bounds after so many chunks.
+func (t *twin) settle(chunks int) error {
+	if chunks%twinSyncEvery == 0 {
+		if err := t.db.Sync(); err != nil {
+			return err
+		}
+	}
+	if chunks%twinRoomEvery == 0 {
+		return checkRoom(t.b.o.Path, 0)
+	}
+	return nil
+}
+
+// rest leaves disk and processor to those who wait for an answer for as long as a chunk took them away.
+func (t *twin) rest(ctx context.Context, took time.Duration) error {
+	timer := time.NewTimer(min(took, twinMaxRest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (t *twin) lastKey(name []byte) ([]byte, error) {

@@ -104,6 +104,13 @@ func (m *mark) ops() int {
 	return n
 }
 
+// batches is how many were closed.
+func (b *Backend) batches() uint64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.commits
+}
+
 // Applied is the index and term of the last Commit, or what the file said at Open.
 func (b *Backend) Applied() (index, term uint64) {
 	b.mu.RLock()
