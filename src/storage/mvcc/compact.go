@@ -1,7 +1,9 @@
 package mvcc
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -152,30 +154,41 @@ func (c *compactor) hash(j *compaction) error {
 	return err
 }
 
-// delete drops revisions from the index in small steps and hands them to the backend in batches with a pause, so that
-// neither lock nor disk is taken for long (etcd#13777).
+// gatherRevisions is how many revisions are dropped from the index before the first of them is deleted: 16 bytes each.
+const gatherRevisions = 1 << 20
+
+// restEvery is how many steps in the index are taken one after the other, restAfter how long others have it to themselves then.
+const (
+	restEvery = 16
+	restAfter = time.Millisecond
+)
+
+// delete drops revisions from the index in small steps, so that nobody waits long for its lock, and deletes their rows.
+//
+// The index has them by key, the file by revision. The old revisions of one key are in as many pages, and each page would be
+// written anew for every key that has something in it. So they are gathered and sorted: then whole pages become free.
 func (c *compactor) delete(rev int64) (deleted int, err error) {
-	batch := &deletion{b: c.s.b}
+	var gone []index.Rev
+	drop := func(r index.Rev) { gone = append(gone, r) }
 	c.s.mu.Lock()
-	c.s.compactBumps(rev, batch.add)
+	c.s.compactBumps(rev, drop)
 	c.s.mu.Unlock()
+	steps := 0
 	for from, done := []byte(nil), false; !done; {
-		if err := c.ctx.Err(); err != nil {
-			return deleted, err
-		}
 		c.s.mu.Lock()
-		from, done = c.s.index.Compact(rev, from, min(compactChunk, c.s.o.CompactionBatch), batch.add)
+		from, done = c.s.index.Compact(rev, from, compactChunk, drop)
 		c.s.mu.Unlock()
-		if len(batch.keys) < c.s.o.CompactionBatch && !done {
-			continue
+		if done || len(gone) >= c.s.gatherRevisions {
+			deleted += len(gone)
+			if err := c.deleteRows(gone); err != nil {
+				return deleted, err
+			}
+			gone = gone[:0]
 		}
-		deleted += len(batch.keys)
-		batch.hand()
-		if done {
-			break
-		}
-		if err := c.pause(); err != nil {
-			return deleted, err
+		if steps++; steps%restEvery == 0 {
+			if err := c.pause(restAfter); err != nil {
+				return deleted, err
+			}
 		}
 	}
 	return deleted, nil
@@ -184,30 +197,42 @@ func (c *compactor) delete(rev int64) (deleted int, err error) {
 // maxPendingDeletes bounds the deletions that wait for a slow disk.
 const maxPendingDeletes = 100_000
 
-func (c *compactor) pause() error {
-	for {
-		select {
-		case <-time.After(c.s.o.CompactionPause):
-		case <-c.ctx.Done():
-			return c.ctx.Err()
+// deleteRows hands rows to the backend in batches with a pause, so that the disk is not taken for long (etcd#13777).
+func (c *compactor) deleteRows(gone []index.Rev) error {
+	slices.SortFunc(gone, func(a, b index.Rev) int {
+		return cmp.Or(cmp.Compare(a.Main, b.Main), cmp.Compare(a.Sub, b.Sub))
+	})
+	for batch := range slices.Chunk(gone, c.s.o.CompactionBatch) {
+		c.s.b.DeleteLater(backend.Key, rowKeys(batch)...)
+		if err := c.pause(c.s.o.CompactionPause); err != nil {
+			return err
 		}
-		if c.s.b.PendingDeletes() < maxPendingDeletes {
-			return nil
+		for c.s.b.PendingDeletes() >= maxPendingDeletes {
+			if err := c.pause(c.s.o.CompactionPause); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
-// deletion collects row keys in one buffer.
-type deletion struct {
-	b    *backend.Backend
-	keys [][]byte
+// rowKeys are in one buffer.
+func rowKeys(revs []index.Rev) [][]byte {
+	buffer := make([]byte, 0, len(revs)*backend.RevisionKeyBytes)
+	keys := make([][]byte, len(revs))
+	for i, r := range revs {
+		at := len(buffer)
+		buffer = backend.AppendRevisionKey(buffer, backend.Revision(r), false)
+		keys[i] = buffer[at:len(buffer):len(buffer)]
+	}
+	return keys
 }
 
-func (d *deletion) add(r index.Rev) {
-	d.keys = append(d.keys, backend.AppendRevisionKey(nil, backend.Revision(r), false))
-}
-
-func (d *deletion) hand() {
-	d.b.DeleteLater(backend.Key, d.keys...)
-	d.keys = nil
+func (c *compactor) pause(d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-c.ctx.Done():
+		return c.ctx.Err()
+	}
 }

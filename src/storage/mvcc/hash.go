@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"time"
 
 	"quoin.dev/storage/backend"
 	"quoin.dev/storage/mvcc/index"
@@ -183,9 +184,13 @@ func (s *Store) aliveAt(ctx context.Context, rev, limit int64) (rows []backend.R
 // rowsPerView bounds how long a walk over all rows holds old pages of the file.
 const rowsPerView = 4096
 
+// maxRowsRest bounds the pause between two views of a walk.
+const maxRowsRest = 5 * time.Millisecond
+
 var errEnough = errors.New("enough")
 
-// eachRow walks the key bucket in short views until fn returns false.
+// eachRow walks the key bucket in short views until fn returns false. While the store is written it rests as long as each view
+// took: nobody waits for a hash, and many may wait for the processor.
 func (s *Store) eachRow(ctx context.Context, from backend.Revision, fn func(r backend.Revision, key, value []byte) bool) error {
 	next, more := backend.AppendRevisionKey(nil, from, false), true
 	for more {
@@ -194,6 +199,7 @@ func (s *Store) eachRow(ctx context.Context, from backend.Revision, fn func(r ba
 		}
 		n := 0
 		more = false
+		began, current := time.Now(), s.current.Load()
 		v := s.b.View()
 		err := v.Scan(backend.Key, next, nil, func(key, value []byte) error {
 			r, _, err := backend.ParseRevisionKey(key)
@@ -212,6 +218,9 @@ func (s *Store) eachRow(ctx context.Context, from backend.Revision, fn func(r ba
 		v.Close()
 		if err != nil && !errors.Is(err, errEnough) {
 			return err
+		}
+		if more && s.current.Load() != current {
+			time.Sleep(min(time.Since(began), maxRowsRest))
 		}
 	}
 	return nil

@@ -79,7 +79,7 @@ type Store struct {
 
 	txn Txn // the writer's: one at a time, so it is reused
 
-	chunkKeys, rowsPerView int // the constants of these names, but for tests
+	chunkKeys, rowsPerView, gatherRevisions int // the constants of these names, but for tests
 }
 
 // Open rebuilds the index from the rows of the backend and resumes a compaction that was under way. The backend stays
@@ -94,7 +94,7 @@ func Open(b *backend.Backend, o Options) (*Store, error) {
 	if o.CompactionPause <= 0 {
 		o.CompactionPause = 10 * time.Millisecond
 	}
-	s := &Store{b: b, o: o, index: index.New(), chunkKeys: chunkKeys, rowsPerView: rowsPerView}
+	s := &Store{b: b, o: o, index: index.New(), chunkKeys: chunkKeys, rowsPerView: rowsPerView, gatherRevisions: gatherRevisions}
 	s.pins.init()
 	pending, err := s.restore()
 	if err != nil {

@@ -201,7 +201,7 @@ func (w *twin) open() {
 	w.leases = newTracker()
 	w.s, err = Open(w.b, Options{Leases: w.leases, CompactionBatch: 7, CompactionPause: time.Microsecond})
 	check(w.t, err)
-	w.s.chunkKeys, w.s.rowsPerView = 5, 9
+	w.s.chunkKeys, w.s.rowsPerView, w.s.gatherRevisions = 5, 9, 7
 	w.pending = nil
 	w.m.stored = map[int64]HashKV{}
 	w.index, _ = w.b.Applied()
