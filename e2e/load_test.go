@@ -3,9 +3,11 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
+	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"quoin.dev/client"
@@ -81,4 +83,14 @@ func (l *load) verify(ctx context.Context, c *client.Client) {
 		Expect(found[key]).To(Equal(revision), "the acknowledged write of %s is missing or moved", key)
 	}
 	Expect(len(found)).To(BeNumerically("<=", len(l.acked)+l.unknown))
+}
+
+// overflow writes more than the connections to a member that sleeps hold for it, so that it needs a snapshot when it wakes.
+func overflow(ctx context.Context, c *client.Client) {
+	GinkgoHelper()
+	value := strings.Repeat("v", 256<<10)
+	for i := range 200 {
+		_, err := c.Put(ctx, fmt.Sprint("big", i%8), value)
+		Expect(err).NotTo(HaveOccurred())
+	}
 }

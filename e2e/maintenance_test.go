@@ -133,10 +133,7 @@ var _ = Describe("maintenance", func() {
 		running := defragmentAlways(defragmenting, cl, victim)
 		l := startLoad(writer, 8)
 		Expect(victim.Pause()).To(Succeed())
-		for i := range 200 { // more than the connections to it hold
-			_, err := writer.Put(ctx, fmt.Sprint("big", i%8), strings.Repeat("v", 256<<10))
-			Expect(err).NotTo(HaveOccurred())
-		}
+		overflow(ctx, writer)
 		l.reached(100)
 		Expect(victim.Resume()).To(Succeed())
 		Eventually(victim.Log, "60s").Should(ContainSubstring("applied snapshot"))

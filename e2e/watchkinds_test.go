@@ -145,9 +145,11 @@ var _ = Describe("watches of every kind, from the past and from now on,", func()
 		Expect(restarted.Start()).To(Succeed())
 
 		// One that sleeps for longer than the log reaches back is brought up to date by a snapshot, under its watches.
-		asleep := others(a.c, leaderOf(a.ctx, a.c))[1]
+		leader = leaderOf(a.ctx, a.c)
+		asleep := others(a.c, leader)[1]
 		Expect(asleep.Pause()).To(Succeed())
-		a.hear(500)
+		overflow(a.ctx, connect(a.c, leader))
+		a.hear(100)
 		Expect(asleep.Resume()).To(Succeed())
 		Eventually(asleep.Log, "60s").Should(ContainSubstring("applied snapshot"))
 		a.joinPast()
