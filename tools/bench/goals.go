@@ -17,7 +17,7 @@ const (
 	ofValue    // quoin's value
 )
 
-// goals is what quoin sets out to reach on one member.
+// goals is what quoin sets out to reach.
 var goals = []goal{
 	{row: "put-1000", metric: metricOps, least: true, bound: 1.5},
 	{row: "put-1000", metric: metricCPU, bound: 0.7},
@@ -40,6 +40,9 @@ var goals = []goal{
 	{row: "compact-1m", metric: metricP99Growth, of: ofValue, bound: 1.2},
 	{row: "snapshot-1g", metric: metricRate, least: true, bound: 1},
 	{row: "restart-1m", metric: metricRestart, bound: 0.5},
+	{row: "leader-kill", metric: metricGap, bound: 1},
+	{row: "rolling-restart", metric: metricGap, bound: 1},
+	{row: "join", metric: metricVoter, bound: 1},
 }
 
 type goalReport struct {

@@ -1,10 +1,10 @@
 // Command bench compares the speed and the memory of quoin with those of etcd 3.7.3.
 //
-// It builds both, runs one member of each in turn (A B A B, every time with a fresh data directory, the same flags and
-// fsync on), drives it with the load generator of package load as a process of its own, and prints every number of both
+// It builds both, runs one member of each in turn, or three for the rows about outages (A B A B, every time with a fresh data
+// directory, the same flags and fsync on), drives it with the load generator of package load as a process of its own, and prints every number of both
 // with the ratio quoin/etcd. Run it from the top of the repository; `go run ./tools/bench -help` tells the rest.
 //
-//	main ──▶ plan (which scenes and rows) ──▶ runner ──▶ member (server process), generator (load process)
+//	main ──▶ plan (which scenes and rows) ──▶ runner ──▶ member or group (server processes), generator (load process), writers
 //	                                              └────▶ report ──▶ table, JSON, goals
 package main
 

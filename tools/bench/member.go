@@ -45,25 +45,35 @@ func startMember(ctx context.Context, o *options, c contender, dir string) (*mem
 	if err != nil {
 		return nil, err
 	}
-	client, peer := "http://"+ports[0], "http://"+ports[1]
 	m := &member{name: c.Name, dir: dir, address: ports[0]}
 	if c.Name == echoContender {
 		m.args = []string{c.Path, echoCommand, ports[0]}
 	} else {
-		m.args = append([]string{
-			c.Path, "--name=bench", "--data-dir=" + filepath.Join(dir, "data"),
-			"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
-			"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
-			"--initial-cluster=bench=" + peer, "--quota-backend-bytes=8589934592",
-		}, o.extra...)
-		if o.cpuProfile != "" {
-			m.args = append(m.args, "--enable-pprof")
-		}
+		m.args = serverArgs(o, c, seat{name: "bench", dir: dir, client: ports[0], peer: "http://" + ports[1]}, "--initial-cluster=bench=http://"+ports[1])
 	}
 	if _, err := m.start(ctx); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// seat is what is a member's own: its name, its folder, and where it listens.
+type seat struct{ name, dir, client, peer string }
+
+// serverArgs is a command line of quoin or etcd; more are the flags that say which cluster it belongs to.
+func serverArgs(o *options, c contender, s seat, more ...string) []string {
+	client := "http://" + s.client
+	args := []string{
+		c.Path, "--name=" + s.name, "--data-dir=" + filepath.Join(s.dir, "data"),
+		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
+		"--listen-peer-urls=" + s.peer, "--initial-advertise-peer-urls=" + s.peer,
+		"--quota-backend-bytes=8589934592",
+	}
+	args = append(append(args, more...), o.extra...)
+	if o.cpuProfile != "" {
+		args = append(args, "--enable-pprof")
+	}
+	return args
 }
 
 // freePorts finds addresses on which nobody listens. Another process may take one before the server does; the start then
@@ -83,26 +93,11 @@ func freePorts(n int) ([]string, error) {
 
 // start runs the process and returns the time from its start to its first answer to a linearizable get.
 func (m *member) start(ctx context.Context) (time.Duration, error) {
-	log, err := os.OpenFile(filepath.Join(m.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	defer log.Close()
-	cmd := exec.Command(m.args[0], m.args[1:]...)
-	cmd.Stdout, cmd.Stderr = log, log
-	// Its own group: Ctrl-C reaches only this program, which then stops the server itself.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	began := time.Now()
-	if err := cmd.Start(); err != nil {
+	if err := m.launch(); err != nil {
 		return 0, err
 	}
-	exited := make(chan struct{})
-	m.cmd, m.exited = cmd, exited
-	go func() {
-		m.err = cmd.Wait()
-		close(exited)
-	}()
-	err = m.awaitReady(ctx, began)
+	err := m.awaitReady(ctx, began)
 	took := time.Since(began)
 	if err == nil {
 		m.began, err = proc.ReadMemory(m.pid())
@@ -111,6 +106,29 @@ func (m *member) start(ctx context.Context) (time.Duration, error) {
 		return 0, errors.Join(err, m.stop())
 	}
 	return took, nil
+}
+
+// launch runs the process and returns at once.
+func (m *member) launch() error {
+	log, err := os.OpenFile(filepath.Join(m.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(m.args[0], m.args[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// Its own group: Ctrl-C reaches only this program, which then stops the server itself.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	exited := make(chan struct{})
+	m.cmd, m.exited = cmd, exited
+	go func() {
+		m.err = cmd.Wait()
+		close(exited)
+	}()
+	return nil
 }
 
 func (m *member) awaitReady(ctx context.Context, began time.Time) error {
@@ -140,12 +158,15 @@ func (m *member) ended() bool {
 	}
 }
 
+// signal tells the process something without waiting for what comes of it. It may be gone already, which the next wait for it
+// finds out.
+func (m *member) signal(s syscall.Signal) { _ = m.cmd.Process.Signal(s) }
+
 func (m *member) pid() int { return m.cmd.Process.Pid }
 
 // stop ends the process: SIGTERM first, SIGKILL when that takes too long, which is an error.
 func (m *member) stop() error {
-	// The process may be gone already, which the wait below finds out.
-	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	m.signal(syscall.SIGTERM)
 	select {
 	case <-m.exited:
 		return nil

@@ -28,16 +28,18 @@ type options struct {
 	verbose    bool
 }
 
-const usage = `Compares quoin with etcd 3.7.3: throughput, latency, CPU time and memory of one member.
+const usage = `Compares quoin with etcd 3.7.3: throughput, latency, CPU time and memory of one member,
+and for how long a cluster of three takes no writes when something happens to it.
 
 Usage:
   go run ./tools/bench [flags]
 
 Examples:
-  go run ./tools/bench                              everything; about 25 minutes on two cores
+  go run ./tools/bench                              everything; about 45 minutes on two cores
   go run ./tools/bench -quick                       everything, small and short: does it run, is something far off?
   go run ./tools/bench -rows put-1000,range-10k     only these rows
   go run ./tools/bench -rows 'get-*' -json out.json rows by pattern, the result also as JSON
+  go run ./tools/bench -rows 'leader-*,rolling-*'    outages of clusters of three members
   go run ./tools/bench -a ./old/quoin -b quoin      a binary against the working tree
   go run ./tools/bench -a etcd -b etcd -quick       how much noise there is: all ratios should be near 1
   go run ./tools/bench -rows put-1000 -rounds 1 -cpuprofile prof
@@ -47,6 +49,10 @@ The load is a closed loop: each client sends its next request when the previous 
 first, then B. A ratio is A/B, the median over the rounds of the ratios within one round; a value is the median over the
 rounds. CPU is user and system time of the server process per 100,000 answered requests. The echo rows are an empty gRPC
 server under the put load: the ceiling for this machine.
+
+In the rows about outages some clients put to all members of a cluster, a few hundred times a second each. Each waits for an
+answer for at most half a second, and goes on with the next member when it is not a good one. gap_ms is the longest time in
+which no put at all was answered well.
 
 Flags:
 `

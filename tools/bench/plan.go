@@ -26,6 +26,7 @@ const (
 	kindBehind                  // watchers far behind beside puts
 	kindMaintain                // a job of the member beside puts
 	kindSnapshot                // the database read by a client
+	kindOutage                  // something happens to a cluster beside puts
 )
 
 // row is one line of the table.
@@ -37,8 +38,9 @@ type row struct {
 	request        load.Request
 	watch          *load.Watch                                          // beside the requests
 	job            func(context.Context, *client.Client, *member) error // beside the requests
-	total          int64                                                // how many requests a fill has, if that is not one for each key
-	each           int64                                                // number of things by which the memory that came since the start is divided; 0: it is not
+	outage         func(context.Context, *runner, *group) (values, error)
+	total          int64 // how many requests a fill has, if that is not one for each key
+	each           int64 // number of things by which the memory that came since the start is divided; 0: it is not
 }
 
 // scene is a server's life from an empty data directory: the key space that is put first, then the rows in order.
@@ -47,6 +49,7 @@ type scene struct {
 	fill *row // nil = starts empty; its request has Each
 	rows []row
 	echo bool // run against the empty gRPC server instead of A and B
+	trio bool // a cluster of three members instead of one
 }
 
 // clientsPerConn is how many clients share a connection, as in etcd's own published measurements.
@@ -121,7 +124,7 @@ func allScenes(keys int64) []scene {
 			loadRow("echo-1000", "the put-1000 load on an empty gRPC server", 1000, put),
 		}},
 	}
-	return slices.Concat(scenes, leaseScenes(keys), watchScenes(), maintenanceScenes(keys))
+	return slices.Concat(scenes, leaseScenes(keys), watchScenes(), maintenanceScenes(keys), outageScenes(keys))
 }
 
 // selectRows drops what -rows does not name. A fill stays where a row needs it, reported or not.

@@ -72,7 +72,7 @@ func (p *progress) line(row, server string, round int, v values) {
 			text += fmt.Sprintf("  %s %s", number(x), c.title)
 		}
 	}
-	for _, m := range []metric{metricRSS, metricStop, metricStart} {
+	for _, m := range []metric{metricRSS, metricStop, metricStart, metricGap, metricGapWorst, metricCaughtUp, metricVoter} {
 		if x, ok := v[m]; ok {
 			text += fmt.Sprintf("  %s %s", m, number(x))
 		}

@@ -82,20 +82,28 @@ func (r *runner) steps() int {
 	return n
 }
 
-// play runs one scene against one server, from an empty directory that is removed afterwards.
+// player is what a scene runs on: a server, or a cluster of them.
+type player interface {
+	stop() error
+	ended() bool // it is gone without having been asked to
+	logTail() []byte
+	measure(ctx context.Context, r *runner, row *row, round int) (values, error)
+}
+
+// play runs one scene against one kind of server, from an empty directory that is removed afterwards.
 func (r *runner) play(ctx context.Context, s *scene, c contender, round int) (err error) {
 	dir := filepath.Join(r.dir, fmt.Sprintf("%s-%s-%d", s.name, c.Name, round))
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	r.progress.step(round, c.Name, "start")
-	m, err := startMember(ctx, r.options, c, dir)
+	p, err := r.cast(ctx, s, c, dir)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%w; last log lines of the server:\n%s", err, m.logTail())
+			err = fmt.Errorf("%w; last log lines of the server:\n%s", err, p.logTail())
 		}
-		err = errors.Join(err, m.stop())
+		err = errors.Join(err, p.stop())
 	}()
 	rows := s.rows
 	if s.fill != nil {
@@ -104,10 +112,10 @@ func (r *runner) play(ctx context.Context, s *scene, c contender, round int) (er
 	var failed []error
 	for _, row := range rows {
 		r.progress.step(round, c.Name, row.name)
-		v, err := r.measure(ctx, m, &row, round)
+		v, err := p.measure(ctx, r, &row, round)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("row %s: %w", row.name, err))
-			if row.kind != kindLoad || m.ended() || ctx.Err() != nil {
+			if row.kind != kindLoad || p.ended() || ctx.Err() != nil {
 				break // the later rows have nothing to run on
 			}
 			continue
@@ -118,6 +126,18 @@ func (r *runner) play(ctx context.Context, s *scene, c contender, round int) (er
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// cast starts what a scene runs on.
+func (r *runner) cast(ctx context.Context, s *scene, c contender, dir string) (player, error) {
+	if s.trio {
+		return startGroup(ctx, r.options, c, dir)
+	}
+	return startMember(ctx, r.options, c, dir)
+}
+
+func (m *member) measure(ctx context.Context, r *runner, row *row, round int) (values, error) {
+	return r.measure(ctx, m, row, round)
 }
 
 func (r *runner) measure(ctx context.Context, m *member, row *row, round int) (values, error) {

@@ -78,7 +78,7 @@ func (r *report) servers(row *rowReport) []string {
 }
 
 // left pads a cell of the leading columns, since a tabwriter aligns all columns the same way.
-func left(cell string) string { return fmt.Sprintf("%-14s", cell) }
+func left(cell string) string { return fmt.Sprintf("%-15s", cell) }
 
 func newTable(out io.Writer) *tabwriter.Writer {
 	return tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
