@@ -23,9 +23,10 @@ type Output struct {
 // Run runs a program with the given standard input. ETCDCTL_* variables of the caller are not passed on.
 func Run(t testing.TB, program, stdin string, args ...string) Output {
 	t.Helper()
+	path := Binary(t, program) // built first: that is not part of the run
 	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, Binary(t, program), args...)
+	cmd := exec.CommandContext(ctx, path, args...)
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "ETCDCTL_") {
 			cmd.Env = append(cmd.Env, e)
