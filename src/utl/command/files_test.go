@@ -9,10 +9,20 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"quoin.dev/utl/command"
 )
+
+// testdata is the folder of that name, wherever a test goes.
+var testdata = func() string {
+	dir, err := filepath.Abs("testdata")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}()
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -24,7 +34,7 @@ func must(t testing.TB, err error) {
 // unzip returns what is in a file of testdata.
 func unzip(t testing.TB, name string) []byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name))
+	f, err := os.Open(filepath.Join(testdata, name))
 	must(t, err)
 	defer f.Close()
 	z, err := gzip.NewReader(f)
@@ -34,24 +44,57 @@ func unzip(t testing.TB, name string) []byte {
 	return data
 }
 
+// file is one of an archive, without the zeros at its end: a log is nearly empty.
+type file struct {
+	name string
+	data []byte
+	size int64
+}
+
+// archives are unpacked once, since each is of a hundred megabytes of zeros.
+var archives = map[string]func() ([]file, error){
+	"single37.tar.gz": sync.OnceValues(func() ([]file, error) { return unpack("single37.tar.gz") }),
+	"single36.tar.gz": sync.OnceValues(func() ([]file, error) { return unpack("single36.tar.gz") }),
+}
+
+func unpack(name string) (out []file, err error) {
+	f, err := os.Open(filepath.Join(testdata, name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	for files := tar.NewReader(z); ; {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(files)
+		if err != nil {
+			return nil, err
+		}
+		if header.Typeflag == tar.TypeReg {
+			out = append(out, file{filepath.Clean("/" + header.Name), bytes.Clone(bytes.TrimRight(data, "\x00")), int64(len(data))})
+		}
+	}
+}
+
 // untar extracts an archive of testdata into dir.
 func untar(t testing.TB, name, dir string) {
 	t.Helper()
-	for files := tar.NewReader(bytes.NewReader(unzip(t, name))); ; {
-		header, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		must(t, err)
-		if header.Typeflag != tar.TypeReg {
-			continue
-		}
-		path := filepath.Join(dir, filepath.Clean("/"+header.Name))
+	files, err := archives[name]()
+	must(t, err)
+	for _, f := range files {
+		path := filepath.Join(dir, f.name)
 		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
-		data, err := io.ReadAll(files)
-		must(t, err)
-		must(t, os.WriteFile(path, bytes.TrimRight(data, "\x00"), 0o600))
-		must(t, os.Truncate(path, int64(len(data)))) // a log is nearly empty: the rest is a hole
+		must(t, os.WriteFile(path, f.data, 0o600))
+		must(t, os.Truncate(path, f.size)) // the rest is a hole
 	}
 }
 
