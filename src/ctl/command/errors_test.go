@@ -144,9 +144,11 @@ func TestErrorsOfTheServer(t *testing.T) {
 	if r := s.run("", "get", "k"); r.code != 1 || r.stderr != "Error: rpc error: code = Internal desc = weird\n" {
 		t.Errorf("%+v", r)
 	}
-	s.rangeErr = status.Error(codes.DeadlineExceeded, "context deadline exceeded")
-	if r := s.run("", "get", "k", "--command-timeout=1s"); r.code != 1 || r.stderr != "Error: context deadline exceeded\n" {
-		t.Errorf("%+v", r)
+	for _, text := range []string{"context deadline exceeded", "stream terminated by RST_STREAM with error code: CANCEL"} {
+		s.rangeErr = status.Error(codes.DeadlineExceeded, text)
+		if r := s.run("", "get", "k", "--command-timeout=1s"); r.code != 1 || r.stderr != "Error: context deadline exceeded\n" {
+			t.Errorf("%s: %+v", text, r)
+		}
 	}
 	if r := s.run("", "put", "k", "v", "-w", "table"); r.code != 4 || r.stderr != "Error: table not supported as output format\n" {
 		t.Errorf("%+v", r)

@@ -51,11 +51,10 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.err.Error() }
 
-// requestError is what the operator reads about a failed request. The deadline is noticed here or by the member, whoever
-// is first; it is the same sentence either way.
+// requestError is what the operator reads about a failed request. The deadline is noticed here, by the member or by the
+// transport, whoever is first; it is the same sentence either way.
 func requestError(err error) error {
-	s, isStatus := status.FromError(err)
-	if isStatus && s.Code() == codes.DeadlineExceeded && s.Message() == context.DeadlineExceeded.Error() {
+	if s, isStatus := status.FromError(err); isStatus && s.Code() == codes.DeadlineExceeded {
 		return context.DeadlineExceeded
 	}
 	return err
