@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"quoin.dev/client"
 	"quoin.dev/quoin/e2e/cluster"
 	"quoin.dev/quoin/e2e/transcript"
 )
@@ -36,10 +37,47 @@ var _ = Describe("the command line", func() {
 	It("answers as recorded: endpoints, members and everything around", func() {
 		replay(func(string) {}, transcript.Misc)
 	})
+	It("answers as recorded: a cluster, its members and its leader, its version, and no quorum", func() {
+		// The leader is part of the records, so that it must not change because the machine is busy.
+		c := start(cluster.Options{Members: 3, Flags: []string{"--heartbeat-interval=300", "--election-timeout=3000"}})
+		Expect(replayCluster(transcript.Cluster, c)).To(BeEmpty())
+		status := func(m *cluster.Member) *client.StatusResponse {
+			resp, err := connect(c, m).Status(within(5*time.Second), m.ClientURL)
+			Expect(err).NotTo(HaveOccurred())
+			return resp
+		}
+		By("waiting for the end of the downgrade, then for the end of the leader")
+		for _, m := range c.Members {
+			Eventually(func() string { return status(m).StorageVersion }).WithTimeout(time.Minute).Should(Equal("3.7.0"))
+		}
+		for _, m := range c.Members[1:] {
+			Expect(m.Kill()).To(Succeed())
+		}
+		Eventually(func() uint64 { return status(c.Members[0]).Leader }).WithTimeout(30 * time.Second).Should(BeZero())
+		Expect(replayCluster(transcript.NoQuorum, c)).To(BeEmpty())
+	})
+	It("answers as recorded: no space", func() {
+		c := start(cluster.Options{Members: 1, Flags: []string{transcript.NoSpaceFlag}})
+		Expect(replayCluster(transcript.NoSpace, c)).To(BeEmpty())
+	})
 	It("answers as recorded on a directory that etcd wrote", func() {
 		replay(func(dir string) { unpack("testdata/single37.tar.gz", dir) }, transcript.KVExtra)
 	})
 })
+
+// replayCluster runs a recorded session of etcdctl with quoinctl against all members.
+func replayCluster(file string, c *cluster.Cluster) []transcript.Difference {
+	GinkgoHelper()
+	quoinctl, err := cluster.Build("quoin.dev/ctl/cmd/quoinctl")
+	Expect(err).NotTo(HaveOccurred())
+	var endpoints []string
+	for _, ep := range c.Endpoints() {
+		endpoints = append(endpoints, strings.TrimPrefix(ep, "http://"))
+	}
+	differences, err := transcript.ReplayCluster(within(5*time.Minute), file, quoinctl, endpoints)
+	Expect(err).NotTo(HaveOccurred())
+	return differences
+}
 
 // prepareCluster starts a cluster of one whose data directory was prepared.
 func prepareCluster(prepareDir func(dir string)) *cluster.Cluster {

@@ -18,6 +18,8 @@ import (
 type ids struct {
 	cluster, member uint64
 	endpoint        string
+	// folder is where files are saved.
+	folder string
 	// leases are those that the records granted so far.
 	leases []uint64
 }
@@ -32,7 +34,9 @@ func capturedIDs(records []Record) (ids, error) {
 			} `json:"header"`
 		}
 		if json.Unmarshal([]byte(r.Stdout), &out) == nil && out.Header.ClusterID != 0 {
-			return ids{cluster: out.Header.ClusterID, member: out.Header.MemberID, endpoint: firstEndpoint(records)}, nil
+			return ids{
+				cluster: out.Header.ClusterID, member: out.Header.MemberID, endpoint: firstEndpoint(records), folder: capturedFolder,
+			}, nil
 		}
 	}
 	return ids{}, fmt.Errorf("no record has a header in JSON, so the captured ids are unknown")
@@ -63,7 +67,7 @@ func (from ids) translate(text string, to ids) string {
 	pairs := []string{
 		decimal(from.cluster), decimal(to.cluster), decimal(from.member), decimal(to.member),
 		hexadecimal(from.cluster), hexadecimal(to.cluster), hexadecimal(from.member), hexadecimal(to.member),
-		from.endpoint, to.endpoint,
+		from.endpoint, to.endpoint, from.folder, to.folder,
 	}
 	for i := range min(len(from.leases), len(to.leases)) {
 		pairs = append(pairs, places(from.leases[i], to.leases[i])...)

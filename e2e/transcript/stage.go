@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -38,7 +40,10 @@ func newStage(ctx context.Context, program, endpoint string, p plan, from ids) (
 	return s, nil
 }
 
-func (s *stage) close() { _ = s.conn.Close() } // there is nothing that it could lose
+func (s *stage) close() {
+	_ = s.conn.Close() // there is nothing that it could lose
+	_ = os.RemoveAll(s.to.folder)
+}
 
 func (s *stage) prepare(ctx context.Context, p plan, endpoint string) error {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
@@ -54,8 +59,30 @@ func (s *stage) prepare(ctx context.Context, p plan, endpoint string) error {
 		}
 	}
 	var err error
-	s.to, err = serverIDs(ctx, pb.NewClusterClient(s.conn), endpoint)
+	if s.to, err = serverIDs(ctx, pb.NewClusterClient(s.conn), endpoint); err != nil {
+		return err
+	}
+	s.to.folder, err = makeFolder()
 	return err
+}
+
+// capturedFolder is where the captured sessions saved files, in the folders of savedIn.
+const capturedFolder = "/scratch/d"
+
+var savedIn = []string{"o2", "o3"}
+
+// makeFolder makes one that takes its place.
+func makeFolder() (string, error) {
+	path, err := os.MkdirTemp("", "quoin-transcript-")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range savedIn {
+		if err := os.Mkdir(filepath.Join(path, name), 0o700); err != nil {
+			return "", errors.Join(err, os.RemoveAll(path))
+		}
+	}
+	return path, nil
 }
 
 // play runs a record among what others did, and returns what the program left.

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"quoin.dev/quoin/e2e/transcript"
 )
@@ -31,11 +32,11 @@ func run(program string, files []string) error {
 		return fmt.Errorf("set %s to the server's host:port", transcript.EndpointVariable)
 	}
 	if len(files) == 0 {
-		return errors.New("name the files to replay: kv, txn, watch, lease, lock_elect, misc, kv_extra")
+		return errors.New("name the files to replay: kv, txn, watch, lease, lock_elect, misc, kv_extra, cluster, noquorum, alarm_nospace")
 	}
 	failed := 0
 	for _, file := range files {
-		differences, err := transcript.Replay(context.Background(), file, program, endpoint)
+		differences, err := replay(file, program, endpoint)
 		if err != nil {
 			return err
 		}
@@ -49,4 +50,14 @@ func run(program string, files []string) error {
 		return fmt.Errorf("%d records differ", failed)
 	}
 	return nil
+}
+
+// replay takes the endpoints of all members for the files that were recorded with several.
+func replay(file, program, endpoint string) ([]transcript.Difference, error) {
+	switch file {
+	case transcript.Cluster, transcript.NoQuorum, transcript.NoSpace:
+		return transcript.ReplayCluster(context.Background(), file, program, strings.Split(endpoint, ","))
+	default:
+		return transcript.Replay(context.Background(), file, program, endpoint)
+	}
 }
