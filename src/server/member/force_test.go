@@ -3,10 +3,15 @@ package member
 import (
 	"fmt"
 	"os"
+	"slices"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/protobuf/proto"
 
 	pb "quoin.dev/api/etcdserverpb"
@@ -31,6 +36,7 @@ func loseCluster(t *testing.T, adapt func(*config.Config)) *lost {
 	w := NewWithT(t)
 	c := &lost{trio: newTrio(t, func(cfg *config.Config) {
 		lenient(cfg)
+		cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 100*time.Millisecond, time.Second
 		if adapt != nil {
 			adapt(cfg)
 		}
@@ -244,6 +250,45 @@ func TestForcedMemberListensToNobody(t *testing.T) {
 	})).To(Succeed())
 	w.Expect(m.node.Status().Term).To(Equal(&term))
 	m.put(t, "a", "1")
+}
+
+// A member that was forced to be alone while the others still run tells them that it has removed them. They know better.
+func TestForcedMemberDoesNotEndTheOthers(t *testing.T) {
+	w := NewWithT(t)
+	c := newTrio(t, func(cfg *config.Config) {
+		lenient(cfg)
+		cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 100*time.Millisecond, time.Second
+	})
+	var logged [3]*observer.ObservedLogs
+	for i := range c.cfgs {
+		var core zapcore.Core
+		core, logged[i] = observer.New(zap.WarnLevel)
+		m, err := Start(Options{Config: c.cfgs[i], Logger: zap.New(core), Fatal: func(err error) { t.Error(err) }})
+		w.Expect(err).NotTo(HaveOccurred())
+		t.Cleanup(m.Stop)
+		handler := m.PeerHandler()
+		c.members[i] = m
+		c.handlers[i].Store(&handler)
+	}
+	leader, follower := c.leading(t)
+	leader.put(t, "a", "1")
+	w.Expect(follower.ReadIndex(t.Context())).To(Succeed())
+	rogue := slices.Index(c.members[:], follower)
+	c.stop(rogue)
+	forced := *c.cfgs[rogue]
+	forced.Storage.ForceNewCluster = true
+	c.cfgs[rogue] = &forced
+	c.start(t, rogue)
+	for i, m := range c.members {
+		if i == rogue {
+			continue
+		}
+		w.Eventually(func() int { return logged[i].FilterMessageSnippet("a quorum does not know").Len() }, "20s").Should(BeNumerically(">", 0))
+		m.put(t, "a", "2")
+		w.Expect(m.Removed()).NotTo(BeClosed())
+		w.Expect(m.Members()).To(HaveLen(3))
+	}
+	w.Expect(c.members[rogue].get(t, "a")).To(Equal("1"))
 }
 
 // A learner gets a vote by itself where that is wanted, once it has been connected for long enough.

@@ -13,6 +13,9 @@ import (
 // others to learn that they may go on without it.
 const removedGrace = time.Second
 
+// confirmTimeout is how long a quorum may take to say that this member still belongs to it. One that was removed gets no answer.
+const confirmTimeout = removedGrace / 2
+
 // farewellTimeout is how long a removed member is still sent what waits for it: that its removal is committed. Nothing that it
 // says itself is listened to any more.
 const farewellTimeout = removedGrace / 2
@@ -25,6 +28,21 @@ func (m *Member) farewell(id uint64) {
 			m.transport.RemovePeer(id)
 		case <-m.stopping:
 		}
+	})
+}
+
+// toldRemoved is called when another member says that this one was removed. That member may be wrong: one that was forced to be
+// alone says so to all others. If the others still answer this one, and its log knows nothing of it, it stays.
+func (m *Member) toldRemoved(by uint64) {
+	m.loops.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), confirmTimeout)
+		defer cancel()
+		if err := m.ReadIndex(ctx); err == nil && !m.cluster().IsRemoved(m.id) {
+			m.logger.Warn("a quorum does not know that this member was removed, so it stays; the member that says so does not belong to "+
+				"this cluster any more: stop it, remove its data directory, and add it again", zap.String("remote-peer-id", membership.FormatID(by)))
+			return
+		}
+		m.leave()
 	})
 }
 

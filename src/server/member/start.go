@@ -85,7 +85,7 @@ func (m *Member) start() error {
 		ReadTimeout:  m.cfg.Raft.ReadTimeout,
 		WriteTimeout: m.cfg.Raft.WriteTimeout,
 		Logger:       m.logger,
-		OnRemoved:    m.leave,
+		OnRemoved:    m.toldRemoved,
 	})
 	snapshotIndex := b.snapshot.GetMetadata().GetIndex()
 	m.snapshots.last.Store(snapshotIndex)

@@ -71,9 +71,9 @@ type Config struct {
 	Logger *zap.Logger
 	// Observer may be nil.
 	Observer Observer
-	// OnRemoved is called once, when another member says that the local one was removed from the cluster. It must not
+	// OnRemoved is called when another member says that the local one was removed from the cluster, once for each. It must not
 	// wait for Stop. May be nil.
-	OnRemoved func()
+	OnRemoved func(by uint64)
 }
 
 // Limits of the protocol. They are part of etcd's behaviour, except where a comment says otherwise.

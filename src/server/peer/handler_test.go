@@ -260,7 +260,7 @@ func TestForbiddenPostMeansRemoved(t *testing.T) {
 	told := make(chan struct{}, 8)
 	raft := newFakeRaft()
 	c := testConfig(1, raft, newSink(), nil)
-	c.OnRemoved = func() { told <- struct{}{} }
+	c.OnRemoved = func(uint64) { told <- struct{}{} }
 	tr := New(c)
 	defer tr.Stop()
 	tr.AddRemote(5, []string{server.URL})

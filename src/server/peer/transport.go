@@ -23,19 +23,19 @@ type Transport struct {
 	client   *client
 	reports  *reporter
 
-	ctx     context.Context // ends with Stop
-	cancel  context.CancelFunc
-	work    sync.WaitGroup
-	removed sync.Once
+	ctx    context.Context // ends with Stop
+	cancel context.CancelFunc
+	work   sync.WaitGroup
 
 	sending   chan struct{} // one token per snapshot being sent
 	receiving chan struct{} // one token per snapshot being received
 
 	// directory is read by Send without a lock; it is replaced as a whole, never changed.
 	directory atomic.Pointer[directory]
-	// mu guards replacing the directory, and the start of goroutines against Stop. Nothing else is locked under it.
-	mu      sync.Mutex
-	stopped bool
+	// mu guards replacing the directory, the start of goroutines against Stop, and toldRemoved. Nothing else is locked under it.
+	mu          sync.Mutex
+	stopped     bool
+	toldRemoved map[uint64]bool // the members that have said that the local one was removed
 }
 
 // directory is whom the transport knows. No id is in both maps.
@@ -59,7 +59,7 @@ func New(c Config) *Transport {
 		observer: c.Observer,
 		reports:  newReporter(c.Raft),
 		ctx:      ctx, cancel: cancel,
-		sending:   make(chan struct{}, maxSnapshots),
+		sending: make(chan struct{}, maxSnapshots), toldRemoved: map[uint64]bool{},
 		receiving: make(chan struct{}, maxSnapshotsReceived),
 	}
 	t.client = newClient(&t.identity, c)
@@ -158,15 +158,19 @@ func (t *Transport) Software(id uint64) (software string, known bool) {
 	return "", false
 }
 
-// memberRemoved tells the owner, once, that the cluster has removed the local member.
+// memberRemoved tells the owner, once for each member that says so, that the cluster has removed the local one.
 func (t *Transport) memberRemoved(by uint64) {
-	t.removed.Do(func() {
-		t.log.Warn("another member says that this one was removed from the cluster",
-			zap.String("remote-peer-id", formatID(by)))
-		if t.cfg.OnRemoved != nil {
-			t.cfg.OnRemoved()
-		}
-	})
+	t.mu.Lock()
+	again := t.toldRemoved[by]
+	t.toldRemoved[by] = true
+	t.mu.Unlock()
+	if again {
+		return
+	}
+	t.log.Warn("another member says that this one was removed from the cluster", zap.String("remote-peer-id", formatID(by)))
+	if t.cfg.OnRemoved != nil {
+		t.cfg.OnRemoved(by)
+	}
 }
 
 // Handler serves the requests of other members. It covers /raft and what is below; it sets the deadlines of its

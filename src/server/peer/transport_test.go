@@ -354,12 +354,12 @@ func TestOnlyTheNewestAcknowledgementOfABatchIsSent(t *testing.T) {
 	}
 }
 
-func TestRemovedMemberIsToldOnce(t *testing.T) {
+func TestRemovedMemberIsToldOnceByEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told atomic.Int64
 		members, network := simulated(t, 3, func(c *Config) {
 			if c.LocalID == 1 {
-				c.OnRemoved = func() { told.Add(1) }
+				c.OnRemoved = func(uint64) { told.Add(1) }
 			}
 		})
 		synctest.Wait()
@@ -369,7 +369,7 @@ func TestRemovedMemberIsToldOnce(t *testing.T) {
 		}
 		network.Break("m1", "m2")
 		pass(10 * time.Second)
-		if told.Load() != 1 {
+		if told.Load() != 2 {
 			t.Fatalf("told %d times", told.Load())
 		}
 		if !members[1].ActiveSince(1).IsZero() {
