@@ -188,7 +188,7 @@ func memberRules(t *testing.T, c *lab.Cluster) (said []string) {
 	// All are connected for long enough once one may be added.
 	id := addMember(t, leader, &lab.Member{PeerURL: "http://127.0.0.1:1"}, true)
 	add("a second learner", leader, true, "http://127.0.0.1:2")
-	add("a taken URL", followers[0], false, "http://127.0.0.1:1")
+	add("a taken URL", followers[0], false, leader.PeerURL)
 	add("no URL", leader, false)
 	add("a bad URL", leader, false, "bad")
 	add("a URL with a path", leader, false, "http://127.0.0.1:3/x")

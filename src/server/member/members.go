@@ -32,9 +32,21 @@ func (m *Member) AddMember(ctx context.Context, peerURLs []string, learner bool)
 	if err := m.mayAdd(learner, time.Now()); err != nil {
 		return membership.Member{}, nil, err
 	}
-	added := membership.Member{ID: membership.AddedID(peerURLs, time.Now()), PeerURLs: peerURLs, IsLearner: learner}
+	added := membership.Member{ID: m.newID(peerURLs, time.Now()), PeerURLs: peerURLs, IsLearner: learner}
 	all, err := m.changeMembers(ctx, membership.AddChange(added))
 	return added, all, err
+}
+
+// newID is the id of a member that is added now. One with the same URLs may have been removed in this very second, and ids do
+// not come back.
+func (m *Member) newID(peerURLs []string, now time.Time) uint64 {
+	for {
+		id := membership.AddedID(peerURLs, now)
+		if !m.cluster().IsRemoved(id) {
+			return id
+		}
+		now = now.Add(time.Second)
+	}
 }
 
 // RemoveMember removes a member for good and returns those that are left. The errors are those of AddMember.

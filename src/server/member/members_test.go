@@ -302,6 +302,23 @@ func TestChangesOfMembershipAtOnce(t *testing.T) {
 	expectSameMembers(t, c.members[:]...)
 }
 
+// One who adds, removes and adds within a second means another member each time.
+func TestMemberIsAddedAgainInTheSameSecond(t *testing.T) {
+	w := NewWithT(t)
+	cfg := alone(t)
+	lenient(cfg)
+	m := beginReady(t, cfg)
+	seen := map[uint64]bool{}
+	for range 5 {
+		added, _, err := m.AddMember(soonCtx(t), []string{"http://127.0.0.1:2"}, true)
+		w.Expect(err).NotTo(HaveOccurred())
+		w.Expect(seen[added.ID]).To(BeFalse())
+		seen[added.ID] = true
+		_, err = m.RemoveMember(soonCtx(t), added.ID)
+		w.Expect(err).NotTo(HaveOccurred())
+	}
+}
+
 func TestMoveLeader(t *testing.T) {
 	w := NewWithT(t)
 	c := newTrio(t, lenient)
