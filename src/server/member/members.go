@@ -29,7 +29,7 @@ const steadyConnection = 5 * time.Second
 // AddMember adds a member that is not started yet, as a voter or as a learner, and returns it and all members. Errors:
 // ErrNotEnoughStarted, ErrUnhealthy, those of membership, and those of a request.
 func (m *Member) AddMember(ctx context.Context, peerURLs []string, learner bool) (membership.Member, []membership.Member, error) {
-	if err := m.mayAdd(learner, time.Now()); err != nil {
+	if err := m.twice(ctx, func() error { return m.mayAdd(learner, time.Now()) }); err != nil {
 		return membership.Member{}, nil, err
 	}
 	added := membership.Member{ID: m.newID(peerURLs, time.Now()), PeerURLs: peerURLs, IsLearner: learner}
@@ -51,7 +51,7 @@ func (m *Member) newID(peerURLs []string, now time.Time) uint64 {
 
 // RemoveMember removes a member for good and returns those that are left. The errors are those of AddMember.
 func (m *Member) RemoveMember(ctx context.Context, id uint64) ([]membership.Member, error) {
-	if err := m.mayRemove(id, time.Now()); err != nil {
+	if err := m.twice(ctx, func() error { return m.mayRemove(id, time.Now()) }); err != nil {
 		return nil, err
 	}
 	// A leader that is removed leaves a cluster without one until an election timeout has passed.
@@ -104,6 +104,18 @@ func (m *Member) changeMembers(ctx context.Context, change *raftpb.ConfChange) (
 	}
 	o, err := m.await(ctx, p)
 	return o.members, err
+}
+
+// twice holds a change against the members as they are known here, since that needs no quorum to refuse one; and then as they
+// are: the change before may have come through another member, and not be applied here yet.
+func (m *Member) twice(ctx context.Context, may func() error) error {
+	if err := may(); err != nil || !m.cfg.Cluster.StrictReconfigCheck {
+		return err
+	}
+	if err := m.ReadIndex(ctx); err != nil {
+		return err
+	}
+	return may()
 }
 
 // mayAdd holds the addition of a member against --strict-reconfig-check.

@@ -375,3 +375,22 @@ func TestPromotionOverThePeerPort(t *testing.T) {
 		}
 	}
 }
+
+// The change before may have come through another member: what is allowed is decided by what is so, not by what is known here.
+func TestStrictRulesSeeTheChangeBefore(t *testing.T) {
+	w := NewWithT(t)
+	c := newTrio(t, lenient)
+	c.start(t, 0, 1, 2)
+	leader, follower := c.leading(t)
+	for i, at := range []*Member{leader, follower} { // that are not started: as many as three bear
+		_, _, err := at.AddMember(soonCtx(t), []string{"http://127.0.0.1:" + decimal(uint64(i+1))}, false)
+		w.Expect(err).NotTo(HaveOccurred())
+	}
+	leader.cfg.Cluster.StrictReconfigCheck = true
+	w.Expect(leader.twice(soonCtx(t), func() error {
+		if !leader.cluster().MayAddVoter() {
+			return ErrNotEnoughStarted
+		}
+		return nil
+	})).To(MatchError(ErrNotEnoughStarted))
+}

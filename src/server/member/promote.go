@@ -41,8 +41,15 @@ func (m *Member) PromoteMember(ctx context.Context, id uint64) (members []member
 	return members, err
 }
 
-// promoteHere promotes where this member leads.
+// promoteHere promotes where this member leads, once it has applied what was acknowledged before: the learner may have been
+// added through another member.
 func (m *Member) promoteHere(ctx context.Context, id uint64) ([]membership.Member, error) {
+	if m.node.Leader() != m.id {
+		return nil, ErrNotLeader
+	}
+	if err := m.ReadIndex(ctx); err != nil {
+		return nil, err
+	}
 	if err := m.mayPromote(id); err != nil {
 		return nil, err
 	}
