@@ -91,6 +91,9 @@ func TestSnapshotForADowngradeIsMadeUp(t *testing.T) {
 	cfg := alone(t)
 	m := beginReady(t, cfg)
 	m.speaks(t, "3.7.0")
+	entries := m.Status().Commit
+	w.Expect(m.CancelDowngrade(t.Context())).To(Equal("3.7"))
+	w.Expect(m.Status().Commit).To(Equal(entries), "what is not there needs no entry to end")
 	w.Expect(m.EnableDowngrade(t.Context(), "3.6")).To(Equal("3.7"))
 	m.speaks(t, "3.6.0")
 	m.Stop()
@@ -109,6 +112,19 @@ func TestSnapshotForADowngradeIsMadeUp(t *testing.T) {
 	m = beginReady(t, cfg)
 	m.put(t, "a", "1")
 	w.Expect(m.snapshots.last.Load()).To(Equal(last), "without a downgrade there is no need")
+}
+
+// The snapshot that is under way may be of a place before the entry that asks for one.
+func TestSnapshotThatIsWantedDuringAnother(t *testing.T) {
+	w := NewWithT(t)
+	m := beginReady(t, alone(t))
+	m.speaks(t, "3.7.0")
+	m.applyMu.Lock() // a snapshot begins with the place of it, and waits for that here
+	m.snapshots.forced.Store(true)
+	m.maybeSnapshot()
+	m.snapshots.forced.Store(true)
+	m.applyMu.Unlock()
+	w.Eventually(func() bool { return m.snapshots.forced.Load() || m.snapshots.taking.Load() }, "30s").Should(BeFalse())
 }
 
 // The members here can not become older. So the job is one whose target they have reached.
