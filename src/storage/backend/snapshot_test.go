@@ -117,7 +117,7 @@ func TestGrowingMapWaitsForNoReader(t *testing.T) {
 	select {
 	case err := <-done:
 		check(t, err)
-	case <-time.After(60 * time.Second):
+	case <-time.After(3 * time.Minute):
 		t.Fatal("writes wait for a reader that does nothing")
 	}
 	check(t, s.Close())
