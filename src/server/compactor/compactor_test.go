@@ -3,6 +3,7 @@ package compactor
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 // world is a store that gets a revision a second, in a bubble with a clock of its own.
 type world struct {
+	mu        sync.Mutex // guards what follows
 	begun     time.Time
 	leads     bool
 	quiet     bool // no new revisions
@@ -24,9 +26,15 @@ type world struct {
 func (w *world) store() Store {
 	w.begun, w.leads = time.Now(), true
 	return Store{
-		Leads:    func() bool { return w.leads },
+		Leads: func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.leads
+		},
 		Revision: func() (int64, error) { return w.revision(), nil },
 		Compact: func(_ context.Context, revision int64) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			if w.fails != nil {
 				return w.fails
 			}
@@ -38,7 +46,16 @@ func (w *world) store() Store {
 	}
 }
 
+// set changes something of the world while the compactor runs.
+func (w *world) set(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
 func (w *world) revision() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.quiet {
 		return 1
 	}
@@ -69,7 +86,8 @@ func periodic(retention time.Duration) func(context.Context, Store) {
 }
 
 // pass lets time pass, and the compactor do what is due then.
-func pass(d time.Duration) {
+func (w *world) pass(d time.Duration) {
+	w.set(func() {}) // what was looked at and changed so far comes before what others do now
 	time.Sleep(d)
 	synctest.Wait()
 }
@@ -87,7 +105,7 @@ func TestPeriodicKeepsItsRetention(t *testing.T) {
 	} {
 		t.Run(c.retention.String(), func(t *testing.T) {
 			play(t, periodic(c.retention), func(g *GomegaWithT, w *world) {
-				pass(c.run)
+				w.pass(c.run)
 				if c.retention > time.Second {
 					g.Expect(w.compacted).To(Equal(c.when))
 				}
@@ -99,11 +117,11 @@ func TestPeriodicKeepsItsRetention(t *testing.T) {
 
 func TestPeriodicSkipsWhatIsCompacted(t *testing.T) {
 	play(t, periodic(time.Hour), func(g *GomegaWithT, w *world) {
-		w.quiet = true
-		pass(10 * time.Hour)
+		w.set(func() { w.quiet = true })
+		w.pass(10 * time.Hour)
 		g.Expect(w.at).To(Equal([]int64{1}))
-		w.quiet = false
-		pass(2 * time.Hour)
+		w.set(func() { w.quiet = false })
+		w.pass(2 * time.Hour)
 		g.Expect(w.at).To(Equal([]int64{1, 1 + 606*60}))
 	})
 }
@@ -111,29 +129,29 @@ func TestPeriodicSkipsWhatIsCompacted(t *testing.T) {
 // A member that becomes leader goes on where the last one was: it has noted the past, too.
 func TestOnlyTheLeaderCompacts(t *testing.T) {
 	play(t, periodic(time.Hour), func(g *GomegaWithT, w *world) {
-		w.leads = false
-		pass(150 * time.Minute)
+		w.set(func() { w.leads = false })
+		w.pass(150 * time.Minute)
 		g.Expect(w.at).To(BeEmpty())
-		w.leads = true
-		pass(6 * time.Minute)
+		w.set(func() { w.leads = true })
+		w.pass(6 * time.Minute)
 		g.Expect(w.at).To(Equal([]int64{1 + 96*60}), "an hour ago")
-		w.leads = false
-		pass(10 * time.Hour)
+		w.set(func() { w.leads = false })
+		w.pass(10 * time.Hour)
 		g.Expect(w.at).To(HaveLen(1))
 	})
 	play(t, func(ctx context.Context, s Store) { Revisions(ctx, s, 100) }, func(g *GomegaWithT, w *world) {
-		w.leads = false
-		pass(time.Hour)
+		w.set(func() { w.leads = false })
+		w.pass(time.Hour)
 		g.Expect(w.at).To(BeEmpty())
 	})
 }
 
 func TestFailedCompactionIsTriedAgain(t *testing.T) {
 	play(t, periodic(time.Hour), func(g *GomegaWithT, w *world) {
-		w.fails = errors.New("no quorum")
-		pass(70 * time.Minute)
-		w.fails = nil
-		pass(3 * time.Minute)
+		w.set(func() { w.fails = errors.New("no quorum") })
+		w.pass(70 * time.Minute)
+		w.set(func() { w.fails = nil })
+		w.pass(3 * time.Minute)
 		g.Expect(w.compacted).To(Equal([]string{"1h12m0s"}))
 		g.Expect(w.at).To(Equal([]int64{1 + 12*60}), "what is too old by now")
 	})
@@ -141,11 +159,11 @@ func TestFailedCompactionIsTriedAgain(t *testing.T) {
 
 func TestRevisionsKeepsSoMany(t *testing.T) {
 	play(t, func(ctx context.Context, s Store) { Revisions(ctx, s, 400) }, func(g *GomegaWithT, w *world) {
-		pass(16 * time.Minute)
+		w.pass(16 * time.Minute)
 		g.Expect(w.compacted).To(Equal([]string{"10m0s", "15m0s"}), "after five minutes there are not so many")
 		g.Expect(w.at).To(Equal([]int64{201, 501}))
-		w.quiet = true
-		pass(time.Hour)
+		w.set(func() { w.quiet = true })
+		w.pass(time.Hour)
 		g.Expect(w.at).To(HaveLen(2))
 	})
 }

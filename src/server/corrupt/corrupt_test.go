@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 // world is a cluster as member 1 sees it, in a bubble with a clock of its own.
 type world struct {
+	mu          sync.Mutex             // guards what follows
 	hashes      map[uint64]mvcc.HashKV // at every revision; a member without one is down
 	slow        map[uint64]time.Duration
 	compactions []mvcc.HashKV
@@ -41,41 +43,67 @@ func three(one, two, three uint32) *world {
 	return &world{hashes: map[uint64]mvcc.HashKV{1: same(one), 2: same(two), 3: same(three)}, slow: map[uint64]time.Duration{}, now: 10, begun: time.Now()}
 }
 
+// set changes something of the world while the checker runs.
+func (w *world) set(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// get looks at something of it.
+func get[T any](w *world, f func() T) T {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return f()
+}
+
+// hash is that of a member, after as long as it takes.
+func (w *world) hash(ctx context.Context, id uint64) (h mvcc.HashKV, ok bool, err error) {
+	select {
+	case <-time.After(get(w, func() time.Duration { return w.slow[id] })):
+	case <-ctx.Done():
+		return h, false, ctx.Err()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, ok = w.hashes[id]
+	return h, ok, nil
+}
+
 func (w *world) host() Host {
 	return Host{
 		ID:       1,
 		Others:   func() []uint64 { return []uint64{2, 3} },
 		Revision: func() (int64, error) { return w.now, nil },
 		Hash: func(int64) (mvcc.HashKV, error) {
-			time.Sleep(w.slow[1])
-			h, ok := w.hashes[1]
+			h, ok, _ := w.hash(context.Background(), 1)
 			if !ok {
 				return h, mvcc.ErrCompacted
 			}
-			if len(w.next) > 0 {
-				w.hashes[1], w.next = w.next[0], w.next[1:]
-			}
+			w.set(func() {
+				if len(w.next) > 0 {
+					w.hashes[1], w.next = w.next[0], w.next[1:]
+				}
+			})
 			return h, nil
 		},
-		Compactions: func() []mvcc.HashKV { return w.compactions },
+		Compactions: func() []mvcc.HashKV { return get(w, func() []mvcc.HashKV { return w.compactions }) },
 		Ask: func(ctx context.Context, id uint64, revision int64) (mvcc.HashKV, error) {
-			select {
-			case <-time.After(w.slow[id]):
-			case <-ctx.Done():
-				return mvcc.HashKV{}, ctx.Err()
+			h, ok, err := w.hash(ctx, id)
+			if err != nil {
+				return h, err
 			}
-			w.asked = append(w.asked, fmt.Sprint(id, " at ", revision, " after ", time.Since(w.begun)))
-			h, ok := w.hashes[id]
+			w.set(func() { w.asked = append(w.asked, fmt.Sprint(id, " at ", revision, " after ", time.Since(w.begun))) })
 			if !ok {
 				return h, errors.New("down")
 			}
 			return h, nil
 		},
-		ReadIndex: func(context.Context) error { return w.readFails },
-		Leads:     func() bool { return w.leads },
-		Differs:   func() { w.differs++ },
+		ReadIndex: func(context.Context) error { return get(w, func() error { return w.readFails }) },
+		Leads:     func() bool { return get(w, func() bool { return w.leads }) },
+		Differs:   func() { w.set(func() { w.differs++ }) },
 		Alarm: func(_ context.Context, id uint64) error {
-			w.alarms = append(w.alarms, id)
+			w.set(func() { w.alarms = append(w.alarms, id) })
 			return nil
 		},
 		Logger: zap.NewNop(),
@@ -196,7 +224,8 @@ func play(t *testing.T, cluster func() *world, o Options, f func(*GomegaWithT, *
 	})
 }
 
-func pass(d time.Duration) {
+func (w *world) pass(d time.Duration) {
+	w.set(func() {}) // what was looked at and changed so far comes before what others do now
 	time.Sleep(d)
 	synctest.Wait()
 }
@@ -205,12 +234,12 @@ var compactions = Options{CompactionInterval: time.Minute}
 
 func TestCompactionIsCompared(t *testing.T) {
 	play(t, func() *world { return three(1, 1, 1) }, compactions, func(g *GomegaWithT, w *world) {
-		pass(time.Hour)
+		w.pass(time.Hour)
 		g.Expect(w.asked).To(BeEmpty(), "there is nothing to compare")
-		w.compactions = []mvcc.HashKV{same(9), same(1)}
-		w.begun = time.Now()
-		pass(time.Hour)
-		slices.Sort(w.asked)
+		w.set(func() { w.compactions = []mvcc.HashKV{same(9), same(1)} })
+		w.set(func() { w.begun = time.Now() })
+		w.pass(time.Hour)
+		w.set(func() { slices.Sort(w.asked) })
 		g.Expect(w.asked).To(Equal([]string{"2 at 10 after 2s", "3 at 10 after 2s"}), "each once, and the newest only")
 		g.Expect(w.alarms).To(BeEmpty())
 		g.Expect(w.differs).To(BeZero())
@@ -221,9 +250,9 @@ func TestCompactionIsCompared(t *testing.T) {
 func TestMemberThatDiffersLeavesAndSaysSo(t *testing.T) {
 	for _, leads := range []bool{true, false} {
 		play(t, func() *world { return three(2, 1, 1) }, compactions, func(g *GomegaWithT, w *world) {
-			w.leads = leads
-			w.compactions = []mvcc.HashKV{same(2)}
-			pass(3 * time.Second)
+			w.set(func() { w.leads = leads })
+			w.set(func() { w.compactions = []mvcc.HashKV{same(2)} })
+			w.pass(3 * time.Second)
 			g.Expect(w.differs).To(Equal(1))
 			g.Expect(w.alarms).To(Equal([]uint64{1}))
 		})
@@ -232,25 +261,26 @@ func TestMemberThatDiffersLeavesAndSaysSo(t *testing.T) {
 
 func TestLeaderRaisesTheAlarmForOthers(t *testing.T) {
 	play(t, func() *world { return three(1, 1, 2) }, compactions, func(g *GomegaWithT, w *world) {
-		w.compactions = []mvcc.HashKV{same(1)}
-		pass(3 * time.Second)
+		w.set(func() { w.compactions = []mvcc.HashKV{same(1)} })
+		w.pass(3 * time.Second)
 		g.Expect(w.alarms).To(BeEmpty(), "another member leads")
-		w.leads = true
+		w.set(func() { w.leads = true })
 		again := same(1)
 		again.HashRevision = 11
-		for id := range w.hashes {
-			h := w.hashes[id]
-			h.HashRevision = 11
-			w.hashes[id] = h
-		}
-		w.compactions = append(w.compactions, again)
-		pass(3 * time.Second)
+		w.set(func() {
+			for id, h := range w.hashes {
+				h.HashRevision = 11
+				w.hashes[id] = h
+			}
+		})
+		w.set(func() { w.compactions = append(w.compactions, again) })
+		w.pass(3 * time.Second)
 		g.Expect(w.alarms).To(Equal([]uint64{3}))
 		g.Expect(w.differs).To(BeZero())
 	})
 	play(t, func() *world { return three(1, 2, 3) }, compactions, func(g *GomegaWithT, w *world) {
-		w.compactions = []mvcc.HashKV{same(1)}
-		pass(3 * time.Second)
+		w.set(func() { w.compactions = []mvcc.HashKV{same(1)} })
+		w.pass(3 * time.Second)
 		g.Expect(w.alarms).To(Equal([]uint64{nobody}))
 		g.Expect(w.differs).To(BeZero())
 	})
@@ -262,14 +292,14 @@ func TestMissingAnswersAreAskedForAFewTimes(t *testing.T) {
 	play(t, func() *world { return three(1, 1, 1) }, compactions, func(g *GomegaWithT, w *world) {
 		compacted := same(1)
 		compacted.CompactRevision = 10
-		w.hashes[3] = compacted
-		delete(w.hashes, 2)
-		w.compactions = []mvcc.HashKV{same(1)}
-		w.begun = time.Now()
-		pass(90 * time.Second)
-		w.hashes[2] = same(1)
-		pass(time.Hour)
-		slices.Sort(w.asked)
+		w.set(func() { w.hashes[3] = compacted })
+		w.set(func() { delete(w.hashes, 2) })
+		w.set(func() { w.compactions = []mvcc.HashKV{same(1)} })
+		w.set(func() { w.begun = time.Now() })
+		w.pass(90 * time.Second)
+		w.set(func() { w.hashes[2] = same(1) })
+		w.pass(time.Hour)
+		w.set(func() { slices.Sort(w.asked) })
 		g.Expect(w.asked).To(Equal([]string{
 			"2 at 10 after 1m2s", "2 at 10 after 2m2s", "2 at 10 after 2s",
 			"3 at 10 after 1m2s", "3 at 10 after 2m2s", "3 at 10 after 2s",
@@ -298,9 +328,9 @@ func TestFullComparison(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func() *world { return three(1, 1, 1) }, full, func(g *GomegaWithT, w *world) {
-				w.leads = true
-				c.prepare(w)
-				pass(time.Hour + time.Minute)
+				w.set(func() { w.leads = true })
+				w.set(func() { c.prepare(w) })
+				w.pass(time.Hour + time.Minute)
 				g.Expect(w.alarms).To(Equal(c.alarms))
 				g.Expect(w.differs).To(Equal(c.differs))
 			})
@@ -312,14 +342,14 @@ func TestFullComparison(t *testing.T) {
 func TestIdleComparison(t *testing.T) {
 	o := Options{FullInterval: 12 * time.Hour, FullWhenIdle: true, CompactionInterval: time.Minute}
 	play(t, func() *world { return three(1, 1, 1) }, o, func(g *GomegaWithT, w *world) {
-		w.leads = true
-		pass(6 * time.Hour)
-		w.compactions = []mvcc.HashKV{same(1)}
-		pass(time.Hour)
+		w.set(func() { w.leads = true })
+		w.pass(6 * time.Hour)
+		w.set(func() { w.compactions = []mvcc.HashKV{same(1)} })
+		w.pass(time.Hour)
 		g.Expect(w.asked).To(HaveLen(2))
-		pass(6 * time.Hour)
+		w.pass(6 * time.Hour)
 		g.Expect(w.asked).To(HaveLen(2), "that was enough")
-		pass(12 * time.Hour)
+		w.pass(12 * time.Hour)
 		g.Expect(w.asked).To(HaveLen(4))
 	})
 }
