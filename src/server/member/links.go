@@ -33,6 +33,9 @@ func (p peerSide) ReportUnreachable(id uint64) { p.m.node.ReportUnreachable(id) 
 // ReportSnapshot implements peer.Raft.
 func (p peerSide) ReportSnapshot(id uint64, ok bool) { p.m.node.ReportSnapshot(id, ok) }
 
+// ReportGone implements peer.Raft.
+func (p peerSide) ReportGone(id uint64) { p.m.node.ReportGone(id) }
+
 // connect follows a change of membership with the connections.
 func (m *Member) connect(e membership.Effect) {
 	switch {

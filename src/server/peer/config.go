@@ -23,6 +23,9 @@ type Raft interface {
 	ReportUnreachable(id uint64)
 	// ReportSnapshot says how the sending of a snapshot to id ended.
 	ReportSnapshot(id uint64, ok bool)
+	// ReportGone says that id was connected, is not any more, and that a new connection is refused at once: its process has
+	// ended, or its machine does not let it be reached. It must not block.
+	ReportGone(id uint64)
 }
 
 // SnapshotDir stores the database of a received snapshot; it returns once the bytes are durable.

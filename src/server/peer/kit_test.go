@@ -35,10 +35,11 @@ type fakeRaft struct {
 	unreachable map[uint64]int
 	snapshots   map[uint64][]bool
 	removed     map[uint64]bool
+	gone        map[uint64]int
 }
 
 func newFakeRaft() *fakeRaft {
-	return &fakeRaft{unreachable: map[uint64]int{}, snapshots: map[uint64][]bool{}, removed: map[uint64]bool{}}
+	return &fakeRaft{unreachable: map[uint64]int{}, snapshots: map[uint64][]bool{}, removed: map[uint64]bool{}, gone: map[uint64]int{}}
 }
 
 func (r *fakeRaft) Process(ctx context.Context, m *raftpb.Message) error {
@@ -69,6 +70,18 @@ func (r *fakeRaft) ReportSnapshot(id uint64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.snapshots[id] = append(r.snapshots[id], ok)
+}
+
+func (r *fakeRaft) ReportGone(id uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone[id]++
+}
+
+func (r *fakeRaft) goneReports(id uint64) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone[id]
 }
 
 func (r *fakeRaft) received() []*raftpb.Message {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,10 +26,16 @@ func newStreamReader(p *peer, kind streamKind) *streamReader {
 // run dials, reads and dials again, at most once per redialInterval, until the peer is removed or says that the local
 // member was.
 func (r *streamReader) run() {
+	broken := false // the stream was up, and nobody has been told yet that the peer may be gone
 	for {
 		again := time.After(redialInterval)
 		body, err := r.dial()
+		if broken && errors.Is(err, syscall.ECONNREFUSED) && r.p.status.activeSince().IsZero() {
+			broken = false
+			r.p.t.cfg.Raft.ReportGone(r.p.id)
+		}
 		if err == nil {
+			broken = true
 			r.complaint = ""
 			r.p.status.streamUp()
 			err = r.read(body)

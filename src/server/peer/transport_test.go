@@ -234,6 +234,13 @@ func TestIdleStreamsStayUpAndSilentOnesGoDown(t *testing.T) {
 		if members[1].raft.count(raftpb.MsgApp) != 1 {
 			t.Fatal("no traffic after the connections were dialled again")
 		}
+		for _, m := range members {
+			for id := range uint64(4) {
+				if m.raft.goneReports(id) > 0 {
+					t.Fatalf("member %d is reported as gone because of its link", id)
+				}
+			}
+		}
 	})
 }
 

@@ -20,6 +20,7 @@ func (n *Node) runCore() {
 			return
 		case <-ticker.C:
 			n.raw.Tick()
+			n.fillVacancy()
 			n.blocked = false
 			n.propose(nil) // raft may take what it refused before, and the owners of held proposals may be gone
 			n.yieldIfUnfit(time.Now())

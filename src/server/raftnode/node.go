@@ -119,6 +119,7 @@ type Node struct {
 	lastState            *raftpb.HardState // of the appender alone
 	writing              stall.Watch       // the appender, from what is queued to its sync
 	unfit                atomic.Bool       // this member should not lead
+	vacancy              vacancy           // of the core alone
 	lost                 bool              // of the core alone: this member's log is not the one it has promised
 }
 
