@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -134,16 +135,23 @@ func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
 // pollInterval is how often a condition outside of this process is looked at.
 const pollInterval = 50 * time.Millisecond
 
-// freePorts asks the kernel for ports that nobody uses.
+// firstPort and lastPort bound the ports of members: below those that systems give to outgoing connections, so that none of
+// these has the port of a member that is down for a moment.
+const firstPort, lastPort = 20_000, 32_000
+
+// freePorts finds ports on which nobody listens.
 func freePorts(n int) ([]int, error) {
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 0; len(ports) < n; tries++ {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil && tries > 100 {
 			return nil, err
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if err == nil {
+			defer l.Close()
+			ports = append(ports, port)
+		}
 	}
 	return ports, nil
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -228,17 +230,24 @@ func (m *Member) logTail() string {
 	return string(data)
 }
 
-// freeAddresses finds ports on which nobody listens, all different.
+// firstPort and lastPort bound the ports of members: below those that systems give to outgoing connections, so that none of
+// these has the port of a member that is down for a moment.
+const firstPort, lastPort = 20_000, 32_000
+
+// freeAddresses finds addresses on which nobody listens.
 func freeAddresses(t testing.TB, n int) []string {
 	t.Helper()
 	var out []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 0; len(out) < n; tries++ {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
+		l, err := net.Listen("tcp", address)
+		if err != nil && tries > 100 {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		out = append(out, l.Addr().String())
+		if err == nil {
+			defer l.Close()
+			out = append(out, address)
+		}
 	}
 	return out
 }
