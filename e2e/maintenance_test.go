@@ -118,7 +118,7 @@ var _ = Describe("maintenance", func() {
 	// etcd#20271, etcd#20553: the database of a received snapshot and that of a defragmentation took each other's place.
 	It("installs a snapshot from the leader during defragmentations", func() {
 		c := start(cluster.Options{Members: 3, Flags: []string{"--snapshot-count=50", "--snapshot-catchup-entries=5"}})
-		ctx := within(3 * time.Minute)
+		ctx := within(6 * time.Minute)
 		leader := leaderOf(ctx, c)
 		var victim *cluster.Member
 		for _, m := range c.Members {
