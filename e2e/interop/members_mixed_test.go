@@ -248,7 +248,9 @@ func TestForcedDirectoriesChangeHands(t *testing.T) {
 				})
 				before := readState(t, survivor, w.compacted)
 				id := idOf(t, survivor)
-				for _, m := range c.Members {
+				// Forced etcd drops what is not committed by its log, which says so late unless it is closed in order.
+				survivor.Stop(t)
+				for _, m := range c.Members[:2] {
 					m.Kill(t)
 				}
 				survivor.StartWith(t, forcing, "--force-new-cluster")

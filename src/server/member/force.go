@@ -13,13 +13,15 @@ import (
 	"quoin.dev/storage/wal"
 )
 
-// --force-new-cluster goes on from one directory when the majority of its cluster is lost for good. What was not committed
-// is forgotten, and the log gets changes of membership behind it, as committed, that leave this member alone. They are
-// applied like any others: the rows, the configuration of raft and what a snapshot says of them follow, whatever the
-// directory began with.
+// --force-new-cluster goes on from one directory when the majority of its cluster is lost for good. The log gets changes of
+// membership at its end that leave this member alone, and all of it counts as committed. They are applied like any others:
+// the rows, the configuration of raft and what a snapshot says of them follow, whatever the directory began with.
 //
-// The changes and the state that commits them are one write to the log. What a crash leaves of it is not committed, and
-// forgotten by the next forced start; a forced start of a member that is alone changes nothing.
+// How far the log was committed is written later than the entries themselves, so the end of it may have been acknowledged. What
+// was not is a write of unknown fate, which may come true. etcd drops both.
+//
+// A crash in the middle leaves some of the changes, which the next forced start takes into account; one of a member that is
+// alone changes nothing.
 
 // forceNewCluster changes the contents of the log, on disk and as they were read. The database is open, and holds the
 // members as of the entry that it goes to.
@@ -28,7 +30,8 @@ func (m *Member) forceNewCluster(snapshot *raftpb.Snapshot, contents *wal.Conten
 		return fmt.Errorf("member: --force-new-cluster: this member, %s, was removed from its cluster before that was lost, and its data "+
 			"are old: use the directory of another member, or restore from a snapshot", membership.FormatID(m.id))
 	}
-	committed, term := m.forgetUncommitted(snapshot, contents)
+	committed := snapshot.GetMetadata().GetIndex() + uint64(len(contents.Entries))
+	term := max(1, contents.HardState.GetTerm(), snapshot.GetMetadata().GetTerm())
 	var entries []*raftpb.Entry
 	for _, change := range m.changesToAlone(contents.Entries) {
 		data, err := proto.Marshal(change)
@@ -50,21 +53,6 @@ func (m *Member) forceNewCluster(snapshot *raftpb.Snapshot, contents *wal.Conten
 	contents.HardState, contents.Entries = state, append(contents.Entries, entries...)
 	m.forcedTo = committed
 	return nil
-}
-
-// forgetUncommitted cuts the log behind what is known to be committed, and returns the index of that and the last term. The
-// state in the log may be older than the database, which holds nothing but what was committed.
-func (m *Member) forgetUncommitted(snapshot *raftpb.Snapshot, contents *wal.Contents) (committed, term uint64) {
-	first := snapshot.GetMetadata().GetIndex()
-	consistent, _ := m.backend.Applied()
-	committed = max(first, consistent, contents.HardState.GetCommit())
-	term = max(1, contents.HardState.GetTerm(), snapshot.GetMetadata().GetTerm())
-	if kept := committed - first; kept < uint64(len(contents.Entries)) {
-		m.logger.Warn("forgetting log entries that were not committed", zap.Uint64("commit-index", committed),
-			zap.Int("entries", len(contents.Entries)-int(kept)))
-		contents.Entries = contents.Entries[:kept]
-	}
-	return committed, term
 }
 
 // changesToAlone lists the changes that leave this member as the only one, and a voter. It becomes that first: at no moment

@@ -147,27 +147,30 @@ func appendTo(t *testing.T, m *Member, entries func(term, next uint64) []*raftpb
 	w.Expect(log.Close()).To(Succeed())
 }
 
-// What no majority had is forgotten: nobody was told that it is done, and another survivor may not have it.
-func TestForcingForgetsWhatWasNotCommitted(t *testing.T) {
+// How far the log is committed is written later than its entries: the last of them may have been acknowledged.
+func TestForcingKeepsTheEndOfTheLog(t *testing.T) {
 	w := NewWithT(t)
 	c := loseCluster(t, nil)
 	appendTo(t, c.members[0], func(term, next uint64) (list []*raftpb.Entry) {
-		for i := range uint64(20) { // more than the changes that replace them
-			r := &pb.InternalRaftRequest{Header: &pb.RequestHeader{ID: i + 1}, Put: &pb.PutRequest{Key: []byte("uncommitted")}}
+		for i := range uint64(20) {
+			r := &pb.InternalRaftRequest{Header: &pb.RequestHeader{ID: i + 1}, Put: &pb.PutRequest{Key: []byte("last"), Value: []byte(fmt.Sprint(i))}}
 			data, err := r.MarshalVT()
 			w.Expect(err).NotTo(HaveOccurred())
 			list = append(list, &raftpb.Entry{Index: new(next + i), Term: new(term), Data: data})
 		}
 		return list
 	})
-	m := c.force(t, 0)
-	m.Stop()
-	m = beginReady(t, c.cfgs[0])
-	c.expectAlone(t, m)
-	w.Expect(m.hash(t)).To(Equal(c.held))
+	forced := *c.cfgs[0]
+	forced.Storage.ForceNewCluster = true
+	for _, cfg := range []*config.Config{&forced, &forced, c.cfgs[0]} {
+		m := beginReady(t, cfg)
+		c.expectAlone(t, m)
+		w.Expect(m.get(t, "last")).To(Equal("19"))
+		m.Stop()
+	}
 }
 
-// A crash in the middle leaves changes that nothing commits. The next forced start makes them anew.
+// A crash in the middle leaves some of the changes, and nothing that commits them. The next forced start makes the others.
 func TestForcingIsFinishedAfterACrash(t *testing.T) {
 	w := NewWithT(t)
 	c := loseCluster(t, nil)
