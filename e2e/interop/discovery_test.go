@@ -94,7 +94,7 @@ func TestDiscoveryWithPassword(t *testing.T) {
 		c.Members[0].AwaitLog(t, wrong.want)
 	}
 	c := lab.PrepareCluster(t, 1)
-	c.Discover(append(flags, "--discovery-user=root:pass:word")...)
+	c.Discover(append(flags, "--discovery-user=root", "--discovery-password=pass:word")...)
 	c.Start(t, lab.Subject(t))
 	putKey(t, c.Members[0], "a")
 }
