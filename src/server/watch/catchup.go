@@ -11,7 +11,7 @@ import (
 
 const (
 	// historyBytes is about how much of the store's rows one pass reads at most.
-	historyBytes = 1 << 20
+	historyBytes = 256 << 10
 	// longestBreath bounds the pause after a pass that was held up itself.
 	longestBreath = 20 * time.Millisecond
 	// recentPerPass is how many batches in memory one pass takes while the dispatcher waits.
@@ -32,7 +32,7 @@ func (h *Hub) catchUp() {
 	}
 }
 
-// breathe leaves half of the time to writes, if there were any during the last pass.
+// breathe leaves two thirds of the time to writes, if there were any during the last pass.
 func (h *Hub) breathe() {
 	h.mu.Lock()
 	took, writes := h.took, h.dispatched > h.seen
@@ -42,7 +42,7 @@ func (h *Hub) breathe() {
 		return
 	}
 	select {
-	case <-time.After(min(took, longestBreath)):
+	case <-time.After(min(2*took, longestBreath)):
 	case <-h.ctx.Done():
 	}
 }
