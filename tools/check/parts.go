@@ -79,7 +79,7 @@ func unit(c *counts) error {
 	return goTest(c, "", packages...)
 }
 
-func endToEnd(c *counts) error { return goTest(c, "", "-timeout=20m", "./e2e/...") }
+func endToEnd(c *counts) error { return goTest(c, "", "-timeout=40m", "./e2e/...") }
 
 // interop is a module of its own: etcd's client and ours can not share a process.
 func interop(c *counts) error {
