@@ -73,6 +73,19 @@ type checkRun struct {
 	c     *client.Client
 }
 
+// check runs a check with keys of its own. quote is that of startCheck.
+func (a *app) check(cmd *cobra.Command, f checkFlags, quote string, run func(*checkRun) error) error {
+	if _, err := a.setup(cmd, false); err != nil {
+		return err
+	}
+	r, err := a.startCheck(f, quote)
+	if err != nil {
+		return err
+	}
+	defer r.c.Close()
+	return run(r)
+}
+
 // startCheck makes sure that the keys of a check are its own. The sentence about those that are not has the command between
 // quotes or not, as etcdctl has it.
 func (a *app) startCheck(f checkFlags, quote string) (*checkRun, error) {

@@ -34,15 +34,7 @@ func (a *app) checkDataScaleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := a.setup(cmd, false); err != nil {
-				return err
-			}
-			r, err := a.startCheck(f, "")
-			if err != nil {
-				return err
-			}
-			defer r.c.Close()
-			return r.dataScale(load)
+			return a.check(cmd, f, "", func(r *checkRun) error { return r.dataScale(load) })
 		},
 	}
 	f.register(cmd.Flags(), "/etcdctl-check-datascale/")

@@ -33,15 +33,7 @@ func (a *app) checkPerfCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := a.setup(cmd, false); err != nil {
-				return err
-			}
-			r, err := a.startCheck(f, "'")
-			if err != nil {
-				return err
-			}
-			defer r.c.Close()
-			return r.perf(load)
+			return a.check(cmd, f, "'", func(r *checkRun) error { return r.perf(load) })
 		},
 	}
 	f.register(cmd.Flags(), "/etcdctl-check-perf/")
