@@ -81,10 +81,10 @@ func unit(c *counts) error {
 
 func endToEnd(c *counts) error { return goTest(c, "", "-timeout=40m", "./e2e/...") }
 
-// interop is a module of its own: etcd's client and ours can not share a process.
+// interop is a module of its own: etcd's client and ours can not share a process. Its tests wait most of the time.
 func interop(c *counts) error {
 	if _, err := os.Stat("e2e/interop/go.mod"); err != nil {
 		return err
 	}
-	return goTest(c, "e2e/interop", "-count=1", "-timeout=30m", "./...")
+	return goTest(c, "e2e/interop", "-count=1", "-parallel=3", "-timeout=45m", "./...")
 }
