@@ -106,6 +106,19 @@ func (s *stage) prepare(t *testing.T, line string) string {
 	return line
 }
 
+// settle waits until each member takes changes of membership: etcd wants to have been connected to the others for a while.
+func (s *stage) settle(t *testing.T) {
+	t.Helper()
+	for i, m := range s.cluster.Members {
+		c := lab.Client(t, m)
+		eventually(t, "a member takes a change of membership", func() bool {
+			_, err := c.MemberAddAsLearner(t.Context(), []string{fmt.Sprintf("http://127.0.0.1:%d", 90+i)})
+			return err == nil
+		})
+		s.reset(t)
+	}
+}
+
 // reset removes what the last line has added.
 func (s *stage) reset(t *testing.T) {
 	t.Helper()
@@ -211,6 +224,7 @@ func TestClusterCommandLine(t *testing.T) {
 	s := &stage{cluster: lab.StartCluster(t, lab.Etcd, lab.Etcd, lab.Etcd), dir: t.TempDir(), port: 100}
 	s.c = lab.Client(t, s.cluster.Members...)
 	must[*clientv3.PutResponse](t)(s.c.Put(t.Context(), "k", "is in the way of a check"))
+	s.settle(t)
 	for _, line := range clusterScript() {
 		want, got := s.run(t, "etcdctl", line), s.run(t, "quoinctl", line)
 		if got != want {

@@ -33,6 +33,7 @@ func rewritten(t *testing.T, m *Member) mvcc.HashKV {
 		})
 	}
 	wg.Wait()
+	w.Expect(m.backend.Flush()).To(Succeed(), "what is compacted before it is written would never be in the file")
 	now, err := m.Revision()
 	w.Expect(err).NotTo(HaveOccurred())
 	result, err := m.Propose(t.Context(), &pb.InternalRaftRequest{Compaction: &pb.CompactionRequest{Revision: now, Physical: true}})

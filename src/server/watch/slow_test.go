@@ -60,7 +60,7 @@ func TestStarvedStreams(t *testing.T) {
 	if limit := int(s.hub.allBytes) + len(streams)*2*len(value); queued > limit || queued < limit/4 {
 		t.Errorf("%d bytes are queued, the limit is %d", queued, limit)
 	}
-	if held > queued/8 {
+	if held > queued/4 { // what a pass at a place of its own encodes is its own; without sharing all of it would be held
 		t.Errorf("%d bytes are held for %d that are queued: events are copied", held, queued)
 	}
 	// All of them still hear of everything.
