@@ -9,11 +9,11 @@ import (
 func registerOperations(r *registrar, c *Config) {
 	r.section("Logging and metrics")
 	r.str(&c.Logging.Logger, "logger", "zap", `Kind of logger; only "zap" is left.`)
-	r.uniqueStrings(&c.Logging.Outputs, "log-outputs", logging.OutputDefault, `Where lines go: "stderr", "stdout" or file paths; "default" is stderr.`)
+	r.uniqueStrings(&c.Logging.Outputs, "log-outputs", logging.OutputDefault, `Where lines go: "stderr", "stdout" or file paths, several separated by commas; "systemd/journal" alone; "default" is stderr.`)
 	r.str(&c.Logging.Level, "log-level", "info", "Least level to log: debug, info, warn, error, panic or fatal.")
 	r.str(&c.Logging.Format, "log-format", "json", "Shape of lines: json or console.")
-	r.bool(&c.Logging.EnableRotation, "enable-log-rotation", false, "Rotate the one file of --log-outputs.")
-	r.str(&c.Logging.RotationJSON, "log-rotation-config-json", `{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}`, "How to rotate, as JSON.")
+	r.bool(&c.Logging.EnableRotation, "enable-log-rotation", false, "Put the one file of --log-outputs aside when it is too large.")
+	r.str(&c.Logging.RotationJSON, "log-rotation-config-json", `{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}`, "How to rotate, as JSON: size in MB, age in days, number of files to keep (0: all), local time in names, gzip.")
 	r.str(&c.Metrics, "metrics", "basic", `"basic", or "extensive" for latency histograms of every RPC.`)
 	r.bool(&c.HTTP.EnablePprof, "enable-pprof", false, "Serve /debug/pprof/ on the client port.")
 	r.bool(&c.HTTP.EnableGateway, "enable-grpc-gateway", true, "Serve the JSON gateway on the client port.")
@@ -38,7 +38,7 @@ func registerTuning(r *registrar, c *Config) {
 	r.int(&c.Storage.BatchLimit, "backend-batch-limit", 0, "Most operations before applied writes go to the database. 0: 10000.")
 	r.uint(&c.Storage.DefragThresholdMiB, "bootstrap-defrag-threshold-megabytes", 0, "Free space in the database above which a start rewrites it. 0: never.")
 	r.duration(&c.WatchProgressNotifyInterval, "watch-progress-notify-interval", 0, "Interval of progress notifications. 0: 10m; at least 100ms.")
-	r.bool(&c.Storage.UnsafeNoFsync, "unsafe-no-fsync", false, "Do not wait for the disk. Loses acknowledged writes when the machine fails.")
+	r.bool(&c.Storage.UnsafeNoFsync, "unsafe-no-fsync", false, "Acknowledge writes before they are on disk. They are lost when the machine fails: for tests only.")
 }
 
 // retiredFlags did something in etcd 2 or in etcd's own tests.

@@ -258,7 +258,6 @@ func TestBadInput(t *testing.T) {
 		{[]string{"--discovery-token=t", "--discovery-endpoints=h:1", "--discovery-cert=c"}, nil, 1, "--discovery-cert and --discovery-key must both be set"},
 		{[]string{"--discovery-token=t", "--discovery-endpoints=h:1", "--discovery-user=u"}, nil, 1, "--discovery-user needs --discovery-password"},
 		{[]string{"--discovery-token=t", "--discovery-endpoints=h:1", "--discovery-request-timeout=0s"}, nil, 1, "must be >0"},
-		{[]string{"--enable-log-rotation"}, nil, 1, "--enable-log-rotation"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {

@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +15,19 @@ const (
 	maxPendingBytes = 8 << 20
 )
 
-// asyncWriter decouples the member from the reader of its log: Write copies the line into a bounded queue and returns.
+// line is one encoded entry of the log.
+type line struct {
+	level zapcore.Level
+	text  []byte
+}
+
+// asyncWriter decouples the member from the reader of its log: write copies the line into a bounded queue and returns.
 // When the queue is full the line is dropped and counted; the count is written as a line of its own as soon as the
 // output takes lines again. A crash of the process can lose only what the output had not yet taken.
 type asyncWriter struct {
-	out     io.Writer
+	out     output
 	encoder zapcore.Encoder // for the line about dropped lines
-	queue   chan []byte
+	queue   chan line
 	pending atomic.Int64  // bytes in the queue or being written
 	dropped atomic.Uint64 // lines, over the whole life
 
@@ -31,32 +36,37 @@ type asyncWriter struct {
 	done   chan struct{}
 }
 
-func newAsyncWriter(out io.Writer, encoder zapcore.Encoder) *asyncWriter {
+func newAsyncWriter(out output, encoder zapcore.Encoder) *asyncWriter {
 	a := &asyncWriter{
 		out:     out,
 		encoder: encoder.Clone(),
-		queue:   make(chan []byte, maxPendingLines),
+		queue:   make(chan line, maxPendingLines),
 		done:    make(chan struct{}),
 	}
 	go a.run()
 	return a
 }
 
-// Write never blocks and never fails. The bytes are copied, since zap reuses its buffer.
-func (a *asyncWriter) Write(line []byte) (int, error) {
-	size := int64(len(line))
+// Write takes what zap has to say about itself.
+func (a *asyncWriter) Write(text []byte) (int, error) {
+	a.write(zapcore.ErrorLevel, text)
+	return len(text), nil
+}
+
+// write never blocks and never fails. The bytes are copied, since zap reuses its buffer.
+func (a *asyncWriter) write(level zapcore.Level, text []byte) {
+	size := int64(len(text))
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	if a.closed || a.pending.Add(size) > maxPendingBytes {
 		a.drop(size)
-		return len(line), nil
+		return
 	}
 	select {
-	case a.queue <- append([]byte(nil), line...):
+	case a.queue <- line{level, append([]byte(nil), text...)}:
 	default:
 		a.drop(size)
 	}
-	return len(line), nil
 }
 
 func (a *asyncWriter) drop(size int64) {
@@ -79,12 +89,12 @@ func (a *asyncWriter) Sync() error {
 func (a *asyncWriter) run() {
 	defer close(a.done)
 	var reported uint64
-	for line := range a.queue {
+	for l := range a.queue {
 		// An output that fails (a closed pipe, a full disk) must not end the member; the line is lost and counted.
-		if _, err := a.out.Write(line); err != nil {
+		if err := a.out.put(l.level, l.text); err != nil {
 			a.dropped.Add(1)
 		}
-		a.pending.Add(-int64(len(line)))
+		a.pending.Add(-int64(len(l.text)))
 		if n := a.dropped.Load(); n > reported && len(a.queue) == 0 {
 			a.reportDropped(n - reported)
 			reported = n
@@ -103,7 +113,7 @@ func (a *asyncWriter) reportDropped(n uint64) {
 	if err != nil {
 		return
 	}
-	a.out.Write(buf.Bytes()) //nolint:errcheck // nobody is left to tell
+	_ = a.out.put(entry.Level, buf.Bytes()) // nobody is left to tell
 	buf.Free()
 }
 

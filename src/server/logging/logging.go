@@ -4,8 +4,7 @@ package logging
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,16 +28,16 @@ type Options struct {
 	Level          string   // debug, info, warn, error, panic or fatal
 	Format         string   // json or console
 	Outputs        []string // see the Output names; everything else is a file path
-	EnableRotation bool
-	RotationJSON   string
+	EnableRotation bool     // rotate the one file among the outputs
+	RotationJSON   string   // how, see Rotation; empty: the defaults there
 }
 
 // Log is a logger together with the writers behind it.
 type Log struct {
 	*zap.Logger
-	Level zap.AtomicLevel // may be changed while the member runs
-	async []*asyncWriter
-	files []*os.File
+	Level   zap.AtomicLevel // may be changed while the member runs
+	async   []*asyncWriter
+	outputs []output
 }
 
 // Check reports what New would refuse, without opening anything.
@@ -55,9 +54,6 @@ func (o Options) parse() (zapcore.Level, zapcore.Encoder, error) {
 	default:
 		return 0, nil, fmt.Errorf("unknown logger option %q", o.Logger)
 	}
-	if o.EnableRotation {
-		return 0, nil, errors.New("--enable-log-rotation is not supported yet: rotate the files of --log-outputs with logrotate and copytruncate, or log to stderr")
-	}
 	level, err := parseLevel(o.Level)
 	if err != nil {
 		return 0, nil, err
@@ -66,25 +62,40 @@ func (o Options) parse() (zapcore.Level, zapcore.Encoder, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	for _, out := range o.Outputs {
-		if out == OutputDefault && len(o.Outputs) > 1 {
-			return 0, nil, errors.New(`multi logoutput for "default" is not supported yet`)
+	return level, encoder, o.checkOutputs()
+}
+
+// checkOutputs wants outputs that can stand beside each other.
+func (o Options) checkOutputs() error {
+	if len(o.Outputs) > 1 {
+		if slices.Contains(o.Outputs, OutputDefault) {
+			return errors.New(`multi logoutput for "default" is not supported yet`)
 		}
-		if out == OutputJournal {
-			return 0, nil, fmt.Errorf("--log-outputs=%s is not supported: use stderr, which systemd passes on to the journal", out)
+		if slices.Contains(o.Outputs, OutputJournal) {
+			return fmt.Errorf("running with %s but other '--log-outputs' values (%q) are configured; give it alone, as "+
+				"systemd keeps the journal in files of its own", OutputJournal, slices.Sorted(slices.Values(o.Outputs)))
 		}
 	}
-	return level, encoder, nil
+	if !o.EnableRotation {
+		return nil
+	}
+	files := slices.DeleteFunc(slices.Clone(o.Outputs), isNamed)
+	if len(files) != 1 {
+		return errors.New("--log-outputs requires a single file path when --log-rotate-config-json is defined")
+	}
+	_, err := parseRotation(o.RotationJSON)
+	return err
 }
 
 func parseLevel(s string) (zapcore.Level, error) {
-	switch s {
-	case "":
+	if s == "" {
 		return zapcore.InfoLevel, nil
-	case "debug", "info", "warn", "error", "dpanic", "panic", "fatal":
-		return zapcore.ParseLevel(s)
 	}
-	return 0, fmt.Errorf("--log-level: unrecognized level: %q (must be one of debug, info, warn, error, panic, fatal)", s)
+	level, err := zapcore.ParseLevel(s)
+	if err != nil {
+		return 0, fmt.Errorf("--log-level: unrecognized level: %q (must be one of debug, info, warn, error, panic, fatal)", s)
+	}
+	return level, nil
 }
 
 func newEncoder(format string) (zapcore.Encoder, error) {
@@ -116,44 +127,29 @@ func New(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs := o.Outputs
-	if len(outputs) == 0 {
-		outputs = []string{OutputDefault}
+	names := o.Outputs
+	if len(names) == 0 {
+		names = []string{OutputDefault}
 	}
 	log := &Log{Level: zap.NewAtomicLevelAt(level)}
-	cores := make([]zapcore.Core, 0, len(outputs))
+	cores := make([]zapcore.Core, 0, len(names))
 	seen := map[string]bool{}
-	for _, out := range outputs {
-		if seen[out] {
+	for _, name := range names {
+		if seen[name] {
 			continue
 		}
-		seen[out] = true
-		w, err := log.open(out)
+		seen[name] = true
+		out, err := o.open(name)
 		if err != nil {
 			log.Close()
 			return nil, err
 		}
-		a := newAsyncWriter(w, encoder)
-		log.async = append(log.async, a)
-		cores = append(cores, zapcore.NewCore(encoder, a, log.Level))
+		a := newAsyncWriter(out, encoder)
+		log.async, log.outputs = append(log.async, a), append(log.outputs, out)
+		cores = append(cores, &core{LevelEnabler: log.Level, encoder: encoder, out: a})
 	}
 	log.Logger = zap.New(zapcore.NewTee(cores...), zap.AddCaller(), zap.ErrorOutput(log.async[0]))
 	return log, nil
-}
-
-func (l *Log) open(output string) (io.Writer, error) {
-	switch output {
-	case OutputDefault, OutputStderr:
-		return os.Stderr, nil
-	case OutputStdout:
-		return os.Stdout, nil
-	}
-	f, err := os.OpenFile(output, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("open sink %q: %w", output, err)
-	}
-	l.files = append(l.files, f)
-	return f, nil
 }
 
 // Dropped counts the lines that were lost because an output did not take them.
@@ -170,8 +166,8 @@ func (l *Log) Close() {
 	for _, a := range l.async {
 		a.close(flushTimeout)
 	}
-	for _, f := range l.files {
-		f.Close()
+	for _, out := range l.outputs {
+		_ = out.close()
 	}
 }
 

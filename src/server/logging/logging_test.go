@@ -80,8 +80,14 @@ func TestBadOptions(t *testing.T) {
 		{"capnslog", Options{Logger: "capnslog"}, "--logger=capnslog is removed in v3.5"},
 		{"default with others", Options{Outputs: []string{"default", "stderr"}}, `multi logoutput for "default" is not supported yet`},
 		{"file", Options{Outputs: []string{"/nonexistent/foo"}}, `open sink "/nonexistent/foo": open /nonexistent/foo: no such file or directory`},
-		{"journal", Options{Outputs: []string{"systemd/journal"}}, "use stderr"},
-		{"rotation", Options{EnableRotation: true}, "not supported yet"},
+		{"journal with others", Options{Outputs: []string{"systemd/journal", "stderr"}}, `(["stderr" "systemd/journal"]) are configured`},
+		{"rotation of nothing", Options{EnableRotation: true}, "--log-outputs requires a single file path when --log-rotate-config-json is defined"},
+		{"rotation of two", Options{EnableRotation: true, Outputs: []string{"a", "b"}}, "--log-outputs requires a single file path"},
+		{"rotation syntax", Options{EnableRotation: true, Outputs: []string{"a"}, RotationJSON: "{bad"},
+			"improperly formatted log rotation config: invalid character 'b' looking for beginning of object key string"},
+		{"rotation type", Options{EnableRotation: true, Outputs: []string{"a"}, RotationJSON: `{"maxsize": "x"}`}, "invalid log rotation config: json: cannot unmarshal string"},
+		{"rotation key", Options{EnableRotation: true, Outputs: []string{"a"}, RotationJSON: `{"foo": 1}`}, `invalid log rotation config: json: unknown field "foo"`},
+		{"rotation sign", Options{EnableRotation: true, Outputs: []string{"a"}, RotationJSON: `{"maxage": -1}`}, "must not be negative"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,7 +117,7 @@ func TestBlockedOutputDropsInsteadOfBlocking(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &gate{open: make(chan struct{})}
-	a := newAsyncWriter(g, encoder)
+	a := newAsyncWriter(stream{Writer: g}, encoder)
 	line := bytes.Repeat([]byte("x"), 1024)
 	line[len(line)-1] = '\n'
 	const written = maxPendingBytes/1024 + 100
@@ -134,7 +140,7 @@ func TestBlockedOutputDropsInsteadOfBlocking(t *testing.T) {
 
 func TestCloseDoesNotWaitForABlockedOutput(t *testing.T) {
 	encoder, _ := newEncoder("json")
-	a := newAsyncWriter(&gate{open: make(chan struct{})}, encoder)
+	a := newAsyncWriter(stream{Writer: &gate{open: make(chan struct{})}}, encoder)
 	a.Write([]byte("x\n"))
 	start := time.Now()
 	a.close(10 * time.Millisecond)
@@ -149,7 +155,7 @@ func (failing) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestFailingOutputIsCounted(t *testing.T) {
 	encoder, _ := newEncoder("json")
-	a := newAsyncWriter(failing{}, encoder)
+	a := newAsyncWriter(stream{Writer: failing{}}, encoder)
 	a.Write([]byte("x\n"))
 	a.Sync()
 	a.close(time.Second)
