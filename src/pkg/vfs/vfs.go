@@ -1,7 +1,7 @@
 // Package vfs is the small file system that storage code writes through, so that tests can cut the power or break the disk.
 //
-// There are three implementations: OS, Mem (which knows what a power cut would leave behind) and Fault (which breaks
-// another one on demand). Names are paths as package os takes them.
+// There are four implementations: OS, Mem (which knows what a power cut would leave behind), Fault (which breaks another one on
+// demand) and NoSync (another one that does not wait for the disk). Names are paths as package os takes them.
 package vfs
 
 import (

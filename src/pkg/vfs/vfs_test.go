@@ -194,6 +194,25 @@ func TestMkdirAll(t *testing.T) {
 }
 
 // TestPowerCutSectors: sectors survive one by one, never parts of one.
+// Without waiting for the disk everything works, and nothing is left when the power goes.
+func TestNoSync(t *testing.T) {
+	m := NewMem()
+	fsys := NoSync(m)
+	must(t, WriteFile(fsys, "/f", "/f.tmp", 0o600, func(w io.Writer) error { _, err := io.WriteString(w, "x"); return err }))
+	f, err := fsys.OpenFile("/f", os.O_RDWR, 0)
+	must(t, err)
+	must(t, f.Datasync(), f.Close())
+	if got := get(t, fsys, "/f"); got != "x" {
+		t.Fatalf("read %q", got)
+	}
+	if _, err := m.PowerCut(nil).Stat("/f"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("after a power cut: %v", err)
+	}
+	if _, err := fsys.OpenFile("/none", os.O_RDWR, 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("a file that is not there: %v", err)
+	}
+}
+
 func TestPowerCutSectors(t *testing.T) {
 	m := NewMem()
 	put(t, m, "/f", strings.Repeat("a", 64*sectorBytes))

@@ -51,6 +51,9 @@ func Start(o Options) (*Member, error) {
 	if m.fs == nil {
 		m.fs = vfs.OS()
 	}
+	if m.cfg.Storage.UnsafeNoFsync {
+		m.fs = vfs.NoSync(m.fs)
+	}
 	m.peerClient = &http.Client{Transport: &http.Transport{
 		TLSClientConfig: o.PeerTLS, MaxIdleConnsPerHost: peerConns, IdleConnTimeout: peerConnIdle,
 	}}

@@ -40,6 +40,8 @@ func (m *Member) openState() error {
 		BatchInterval: m.cfg.Storage.BatchInterval,
 		BatchLimit:    m.cfg.Storage.BatchLimit,
 		FreelistArray: m.cfg.Storage.FreelistType == "array",
+		NoSync:        m.cfg.Storage.UnsafeNoFsync,
+		Mlock:         m.cfg.MemoryMlock,
 		Logger:        m.logger,
 		OnFatal:       m.fail,
 	})

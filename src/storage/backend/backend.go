@@ -40,6 +40,12 @@ type Options struct {
 	SnapshotSlackBytes int64
 	// FreelistArray selects bbolt's array freelist instead of the hash map.
 	FreelistArray bool
+	// NoSync leaves it to the system when what was written reaches the disk: the file survives the end of the process, and not
+	// that of the machine.
+	NoSync bool
+	// Mlock keeps the file in memory, where the limit of locked memory allows it; not on Windows. Open and a flush that makes the
+	// file grow fail where it does not.
+	Mlock bool
 	// ReadOnly is for tools: nothing is written, a shared lock is taken.
 	ReadOnly bool
 	fresh    bool // the file is a copy in the making: it is synced at its end, not in every transaction

@@ -171,7 +171,7 @@ func (b *Backend) swapIfAsked() bool {
 
 // moveTo lets everything go on with the new file. The old one is gone from the disk when its last reader is.
 func (b *Backend) moveTo(t *twin, tx *readTx) {
-	t.db.NoSync, t.db.NoGrowSync, t.db.NoFreelistSync = false, false, true
+	t.db.NoSync, t.db.NoGrowSync, t.db.NoFreelistSync = b.o.NoSync, b.o.NoSync, true
 	size, inUse := t.db.sizeOf(tx)
 	b.mu.Lock()
 	old, oldDB := b.cur, b.db

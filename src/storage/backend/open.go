@@ -102,8 +102,9 @@ func tryOpen(o Options, mmapBytes int) (db *database, err error) {
 	db.DB, err = bbolt.Open(o.Path, fileMode, &bbolt.Options{
 		Timeout:         o.LockWait,
 		NoFreelistSync:  !o.fresh, // reading the whole file in order to take back a transaction would hold up the flusher
-		NoSync:          o.fresh,
-		NoGrowSync:      o.fresh,
+		NoSync:          o.fresh || o.NoSync,
+		NoGrowSync:      o.fresh || o.NoSync,
+		Mlock:           o.Mlock,
 		FreelistType:    freelist,
 		InitialMmapSize: mmapBytes,
 		ReadOnly:        o.ReadOnly,

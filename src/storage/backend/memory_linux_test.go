@@ -1,0 +1,56 @@
+package backend
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/onsi/gomega"
+)
+
+// locked is how much memory this process keeps from being swapped out, as the kernel prints it.
+func locked(t *testing.T) string {
+	t.Helper()
+	raw, err := os.ReadFile("/proc/self/status")
+	check(t, err)
+	for line := range strings.Lines(string(raw)) {
+		if size, ok := strings.CutPrefix(line, "VmLck:"); ok {
+			return strings.TrimSpace(size)
+		}
+	}
+	t.Fatal("the kernel does not tell")
+	return ""
+}
+
+func TestMlockKeepsTheFileInMemory(t *testing.T) {
+	w := gomega.NewWithT(t)
+	before := locked(t)
+	b, err := Open(Options{Path: t.TempDir() + "/db", Mlock: true})
+	if err != nil && strings.Contains(err.Error(), "mlock error") {
+		t.Skip("this machine does not let us lock memory: ", err)
+	}
+	check(t, err)
+	t.Cleanup(func() { _ = b.Close() })
+	w.Expect(locked(t)).NotTo(gomega.Equal(before))
+	putRows(b, 1, 2000)
+	check(t, b.Flush())
+	_, _, err = b.Defragment(t.Context())
+	check(t, err)
+	w.Expect(locked(t)).NotTo(gomega.Equal(before), "the new file is locked as well")
+	check(t, b.Close())
+	w.Eventually(func() string { return locked(t) }, "10s").Should(gomega.Equal(before), "the old one is closed when nobody reads it any more")
+}
+
+func TestNoSyncSurvivesADefragmentation(t *testing.T) {
+	w := gomega.NewWithT(t)
+	b := open(t, Options{NoSync: true})
+	w.Expect(b.db.NoSync).To(gomega.BeTrue())
+	putRows(b, 1, 2000)
+	check(t, b.Flush())
+	_, _, err := b.Defragment(t.Context())
+	check(t, err)
+	w.Expect(b.db.NoSync).To(gomega.BeTrue())
+	check(t, b.Close())
+	again := open(t, Options{Path: b.o.Path})
+	w.Expect(again.db.NoSync).To(gomega.BeFalse())
+}
