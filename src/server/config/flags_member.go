@@ -15,7 +15,7 @@ func registerMember(r *registrar, c *Config) {
 	r.value((*millis)(&c.Raft.HeartbeatInterval), "heartbeat-interval", "Milliseconds between two heartbeats of the leader.")
 	c.Raft.ElectionTimeout = time.Second
 	r.value((*millis)(&c.Raft.ElectionTimeout), "election-timeout", "Milliseconds without a heartbeat until a follower starts an election. At least 5 heartbeats, at most 50000.")
-	r.bool(&c.Raft.InitialElectionTickAdvance, "initial-election-tick-advance", true, "Skip most of the first election timeout after a start.")
+	r.bool(&c.Raft.InitialElectionTickAdvance, "initial-election-tick-advance", true, "Skip most of the first election timeout after a start, once connected to a quorum.")
 	r.uint64(&c.Raft.SnapshotCount, "snapshot-count", 10000, "Applied entries between two snapshots on disk.")
 	r.uint64(&c.Raft.SnapshotCatchupEntries, "snapshot-catchup-entries", 5000, "Entries kept in memory behind a snapshot for slow followers.")
 	r.uint(&c.Storage.MaxSnapshots, "max-snapshots", 5, "Snapshot files to keep; 0 keeps all. Deprecated.")
@@ -31,9 +31,9 @@ func registerMember(r *registrar, c *Config) {
 	r.duration(&c.GRPC.KeepAliveTimeout, "grpc-keepalive-timeout", 20*time.Second, "How long the server waits for the answer to its ping.")
 	r.duration(&c.Raft.ReadTimeout, "raft-read-timeout", 5*time.Second, "Read timeout of connections between members; at least 5s.")
 	r.duration(&c.Raft.WriteTimeout, "raft-write-timeout", 5*time.Second, "Write timeout of connections between members; at least 5s.")
-	r.bool(&c.SocketReusePort, "socket-reuse-port", false, "Set SO_REUSEPORT on listening sockets.")
-	r.bool(&c.SocketReuseAddress, "socket-reuse-address", false, "Set SO_REUSEADDR on listening sockets.")
-	r.bool(&c.MemoryMlock, "memory-mlock", false, "Lock the memory of the process, so that it is never swapped out.")
+	r.bool(&c.SocketReusePort, "socket-reuse-port", false, "Set SO_REUSEPORT on listening sockets, so that the next process can listen before this one has ended. Not on Windows.")
+	r.bool(&c.SocketReuseAddress, "socket-reuse-address", false, "Set SO_REUSEADDR on listening sockets, so that a port can be used again at once. Go does so except on Windows.")
+	r.bool(&c.MemoryMlock, "memory-mlock", false, "Keep the database file in memory, so that it is never swapped out. Needs a limit of locked memory that it fits in; not on Windows.")
 	r.str(&c.ConfigFile, "config-file", "", "YAML or JSON file with the settings. All other flags and variables are then ignored.")
 }
 

@@ -104,10 +104,11 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	if s.peers, err = listen(s.cfg.ListenPeerURLs, peerListener); err != nil {
+	options := socketOptions{reusePort: s.cfg.SocketReusePort, reuseAddress: s.cfg.SocketReuseAddress}
+	if s.peers, err = listen(s.cfg.ListenPeerURLs, peerListener, options); err != nil {
 		return err
 	}
-	if s.clients, err = listen(s.cfg.ListenClientURLs, clientListener); err != nil {
+	if s.clients, err = listen(s.cfg.ListenClientURLs, clientListener, options); err != nil {
 		return err
 	}
 	s.servePeers()
@@ -173,6 +174,8 @@ func (s *Server) serveClients() {
 		KeepAliveMinTime:     s.cfg.GRPC.KeepAliveMinTime,
 		KeepAliveInterval:    s.cfg.GRPC.KeepAliveInterval,
 		KeepAliveTimeout:     s.cfg.GRPC.KeepAliveTimeout,
+		SlowAfter:            s.cfg.WarningUnaryRequestDuration,
+		Logger:               s.logger,
 	})
 	s.client = &http.Server{Handler: s.clientHandler(), ReadHeaderTimeout: headerTimeout, ErrorLog: zap.NewStdLog(s.logger)}
 	for _, l := range s.clients {

@@ -1,6 +1,7 @@
 package embed
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,10 +12,10 @@ import (
 )
 
 // listen opens a listener for every URL, with TLS for those whose scheme asks for it. After an error none is open.
-func listen(urls []url.URL, secure *tls.Config) ([]net.Listener, error) {
+func listen(urls []url.URL, secure *tls.Config, options socketOptions) ([]net.Listener, error) {
 	var open []net.Listener
 	for _, u := range urls {
-		l, err := listenOne(u, secure)
+		l, err := listenOne(u, secure, options)
 		if err != nil {
 			closeAll(open)
 			return nil, err
@@ -24,7 +25,7 @@ func listen(urls []url.URL, secure *tls.Config) ([]net.Listener, error) {
 	return open, nil
 }
 
-func listenOne(u url.URL, secure *tls.Config) (net.Listener, error) {
+func listenOne(u url.URL, secure *tls.Config, options socketOptions) (net.Listener, error) {
 	network, address := "tcp", u.Host
 	if strings.HasPrefix(u.Scheme, "unix") {
 		network, address = "unix", u.Host+u.Path
@@ -33,7 +34,11 @@ func listenOne(u url.URL, secure *tls.Config) (net.Listener, error) {
 			return nil, fmt.Errorf("embed: remove the stale socket of %s: %w", u.String(), err)
 		}
 	}
-	l, err := net.Listen(network, address)
+	var how net.ListenConfig
+	if network == "tcp" && options.any() {
+		how.Control = options.control
+	}
+	l, err := how.Listen(context.Background(), network, address)
 	if err != nil {
 		return nil, fmt.Errorf("embed: listen on %s: %w", u.String(), err)
 	}
