@@ -2,6 +2,7 @@ package member
 
 import (
 	"fmt"
+	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
@@ -113,7 +114,12 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 		return
 	}
 	room := a.m.roomFor(r, a.m.backend.SizeAhead())
+	begun := time.Now()
 	result := a.m.state.Apply(r, w != nil)
+	if took := time.Since(begun); took > a.m.cfg.WarningApplyDuration {
+		a.m.logger.Warn("apply request took too long", zap.Duration("took", took), zap.Duration("expected-duration", a.m.cfg.WarningApplyDuration),
+			zap.Uint64("index", e.GetIndex()), zap.Int("request-size", len(e.GetData())), zap.Error(result.Err))
+	}
 	if r.Alarm != nil {
 		a.m.followAlarm(r.Alarm)
 	}

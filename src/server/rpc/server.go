@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"time"
 
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -39,14 +40,21 @@ type Options struct {
 	MaxConcurrentStreams uint32
 	// KeepAliveMinTime is how often a client may ping; KeepAliveInterval and KeepAliveTimeout are how the server does.
 	KeepAliveMinTime, KeepAliveInterval, KeepAliveTimeout time.Duration
+	// SlowAfter is how long a request with one answer may take before it is logged; 0: as long as it likes.
+	SlowAfter time.Duration
+	Logger    *zap.Logger // may be nil
 }
 
 // NewServer returns a gRPC server with every service of m registered. The caller serves listeners with it and stops it.
 func NewServer(m *member.Member, o Options) *grpc.Server {
 	learner := learnerGuard{m.IsLearner}
 	leader := &leaderGuard{hasLeader: m.HasLeader, election: m.ElectionTimeout()}
+	unary := []grpc.UnaryServerInterceptor{learner.unary, leader.unary}
+	if o.SlowAfter > 0 && o.Logger != nil {
+		unary = append([]grpc.UnaryServerInterceptor{slowLog{o.SlowAfter, o.Logger}.unary}, unary...)
+	}
 	options := []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(learner.unary, leader.unary),
+		grpc.ChainUnaryInterceptor(unary...),
 		grpc.ChainStreamInterceptor(learner.stream, leader.stream),
 		grpc.ForceServerCodecV2(vtcodec.Codec{}),
 		grpc.ConnectionTimeout(greetingTimeout),
