@@ -36,8 +36,22 @@ var beta = map[string]bool{
 
 // onHere are alpha gates of etcd that are on in quoin, where what they guard costs little.
 var onHere = map[string]bool{
-	FeatureCompactHashCheck:    true,
-	FeatureInitialCorruptCheck: true,
+	FeatureCompactHashCheck:       true,
+	FeatureInitialCorruptCheck:    true,
+	FeatureLeaseCheckpoint:        true,
+	FeatureLeaseCheckpointPersist: true,
+	FeaturePriorityRequest:        true,
+}
+
+// fixed are gates that change nothing here, whatever they are set to, and why. A start says so when the other is asked for.
+var fixed = map[string]struct {
+	on  bool
+	why string
+}{
+	FeatureFastLeaseKeepAlive:           {true, "a renewal waits for no more than it needs"},
+	FeaturePriorityRequest:              {true, "the end of a lease always goes first"},
+	FeatureStopGRPCServiceOnDefrag:      {false, "requests are served during a defragmentation"},
+	FeatureTxnModeWriteWithSharedBuffer: {true, "reads in a transaction share what is in memory"},
 }
 
 // Features are the gates that the operator set, by name; the rest have their defaults. It is the value of
@@ -95,9 +109,20 @@ func (f *Features) Set(s string) error {
 	return nil
 }
 
+// validate looks at what was set, not at what is on without a word: who asks for one half of a feature alone is refused, as by
+// etcd.
 func (f Features) validate() error {
-	if f.Enabled(FeatureLeaseCheckpointPersist) && !f.Enabled(FeatureLeaseCheckpoint) {
+	if f[FeatureLeaseCheckpointPersist] && !f[FeatureLeaseCheckpoint] {
 		return fmt.Errorf("enabling feature gate %s requires enabling feature gate %s", FeatureLeaseCheckpointPersist, FeatureLeaseCheckpoint)
 	}
 	return nil
+}
+
+// noteGates warns about gates that are set to what they can not be.
+func (c *Config) noteGates() {
+	for _, name := range slices.Sorted(maps.Keys(c.Features)) {
+		if f, ok := fixed[name]; ok && c.Features[name] != f.on {
+			c.warn("feature gate has no effect in quoin", "gate", name, "reason", f.why)
+		}
+	}
 }

@@ -55,15 +55,17 @@ func (c *Config) noteOddSettings() {
 		c.warn("use default bcrypt cost instead of the invalid given cost", "given-cost", strconv.FormatUint(uint64(cost), 10), "default-cost", "10")
 		c.Security.BcryptCost = 10
 	}
+	if c.Storage.UnsafeNoFsync {
+		c.warn("writes are acknowledged before they are on disk and are lost when the machine fails; use this for tests only", "flag", "--unsafe-no-fsync")
+	}
+	c.noteGates()
 	for _, n := range []struct {
 		asked bool
 		flag  string
 	}{
-		{c.Storage.UnsafeNoFsync, "unsafe-no-fsync"},
 		{len(c.ListenClientHTTPURLs) > 0, "listen-client-http-urls"},
 		{len(c.ListenMetricsURLs) > 0, "listen-metrics-urls"},
 		{c.Tracing.Enabled, "enable-distributed-tracing"},
-		{c.MemoryMlock, "memory-mlock"},
 	} {
 		if n.asked {
 			c.warn("flag is accepted but has no effect in this version", "flag", "--"+n.flag)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"quoin.dev/pkg/clusterurl"
@@ -171,6 +172,8 @@ func (c *Config) validateLimits() error {
 		return fmt.Errorf("--backend-batch-limit must not be negative (set to %d)", c.Storage.BatchLimit)
 	case c.Compaction.BatchLimit < 0:
 		return fmt.Errorf("--compaction-batch-limit must not be negative (set to %d)", c.Compaction.BatchLimit)
+	case c.MemoryMlock && runtime.GOOS == "windows":
+		return errors.New("--memory-mlock can not be had on Windows")
 	case c.Tracing.Enabled && (c.Tracing.SamplingRate < 0 || c.Tracing.SamplingRate > 1_000_000):
 		return fmt.Errorf("--distributed-tracing-sampling-rate must be between 0 and 1000000 (set to %d)", c.Tracing.SamplingRate)
 	}

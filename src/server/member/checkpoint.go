@@ -9,6 +9,7 @@ import (
 
 	pb "quoin.dev/api/etcdserverpb"
 
+	"quoin.dev/server/config"
 	"quoin.dev/server/lease"
 )
 
@@ -57,6 +58,9 @@ func (m *Member) company() company {
 // the client that it was the whole of it, so a lease would end that is renewed in time; that is, unless its feature gate
 // LeaseCheckpoint is on. So what is recorded is taken back as soon as such a member is there.
 func (m *Member) recordLeases(ctx context.Context, term uint64) {
+	if !m.cfg.Features.Enabled(config.FeatureLeaseCheckpoint) {
+		return
+	}
 	look := time.NewTicker(companyInterval)
 	defer look.Stop()
 	recorded, forgotten := time.Now(), false

@@ -84,6 +84,7 @@ func (m *Member) start() error {
 		Raft:         peerSide{m},
 		SnapshotDir:  m.snaps,
 		TLS:          m.peerTLS,
+		Dialer:       m.newPeerDialer(),
 		DialTimeout:  m.cfg.PeerDialTimeout(),
 		ReadTimeout:  m.cfg.Raft.ReadTimeout,
 		WriteTimeout: m.cfg.Raft.WriteTimeout,
@@ -135,6 +136,7 @@ func (m *Member) start() error {
 	m.loops.Go(m.keepCompared)
 	m.loops.Go(m.purge)
 	m.loops.Go(m.electAlone)
+	m.loops.Go(m.electSoon)
 	return nil
 }
 

@@ -241,6 +241,19 @@ func (n *Node) Campaign() {
 	n.inbox.addCall(func(raw *raft.RawNode) { _ = raw.Campaign() })
 }
 
+// SkipWait shortens the first wait for a leader: who starts has not heard of one for longer than it has been counting.
+func (n *Node) SkipWait() {
+	n.inbox.addCall(func(raw *raft.RawNode) {
+		// Two ticks are left for a leader that is there to show itself, and raft's random part keeps members apart.
+		for left := n.cfg.ElectionTicks - 2; left > 0; left-- {
+			if s := raw.BasicStatus(); s.Lead != raft.None || s.RaftState != raft.StateFollower {
+				return
+			}
+			raw.Tick()
+		}
+	})
+}
+
 // TransferLeader asks the leader to hand over to target. It may be asked again, since the first time may come to nothing: a
 // member does not stand for election while it has a change of membership to apply.
 func (n *Node) TransferLeader(target uint64) {
