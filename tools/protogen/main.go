@@ -1,7 +1,7 @@
 // Command protogen compiles the .proto files of src/api and writes the Go code generated from them.
 //
-// It needs no protoc: the compiler is a library, and the three plugins are the tools that go.mod pins. Run it from the
-// top of the repository:
+// The code of the JSON gateway goes to where only the server links it, so that clients do not carry it. It needs no protoc: the
+// compiler is a library, and the plugins are the tools that go.mod pins. Run it from the top of the repository:
 //
 //	go run ./tools/protogen          # rewrite the generated files
 //	go run ./tools/protogen -check   # fail when one of them is stale
@@ -30,13 +30,17 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
-const protoRoot = "src/api"
+const (
+	protoRoot   = "src/api"
+	gatewayRoot = "src/server/gateway/internal"
+)
 
-// plugins are run as `go tool NAME`, in this order, each with its parameter.
-var plugins = []struct{ tool, parameter string }{
-	{"protoc-gen-go", "module=quoin.dev/api"},
-	{"protoc-gen-go-grpc", "module=quoin.dev/api,require_unimplemented_servers=true"},
-	{"protoc-gen-go-vtproto", "module=quoin.dev/api,features=marshal+unmarshal+unmarshal_unsafe+size"},
+// plugins are run as `go tool NAME`, in this order, each with its parameter and the folder of what it generates.
+var plugins = []struct{ tool, parameter, root string }{
+	{"protoc-gen-go", "module=quoin.dev/api", protoRoot},
+	{"protoc-gen-go-grpc", "module=quoin.dev/api,require_unimplemented_servers=true", protoRoot},
+	{"protoc-gen-go-vtproto", "module=quoin.dev/api,features=marshal+unmarshal+unmarshal_unsafe+size", protoRoot},
+	{"protoc-gen-grpc-gateway", "module=quoin.dev/api,standalone=true", gatewayRoot},
 }
 
 func main() {
@@ -66,7 +70,7 @@ func run(check bool) (stale []string, err error) {
 			return nil, err
 		}
 		for _, f := range files {
-			name := filepath.Join(protoRoot, f.GetName())
+			name := filepath.Join(p.root, f.GetName())
 			old, _ := os.ReadFile(name)
 			if bytes.Equal(old, []byte(f.GetContent())) {
 				continue
@@ -74,6 +78,9 @@ func run(check bool) (stale []string, err error) {
 			stale = append(stale, name)
 			if check {
 				continue
+			}
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				return nil, err
 			}
 			if err := os.WriteFile(name, []byte(f.GetContent()), 0o644); err != nil {
 				return nil, err
