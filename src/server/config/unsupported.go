@@ -63,8 +63,6 @@ func (c *Config) noteOddSettings() {
 		asked bool
 		flag  string
 	}{
-		{len(c.ListenClientHTTPURLs) > 0, "listen-client-http-urls"},
-		{len(c.ListenMetricsURLs) > 0, "listen-metrics-urls"},
 		{c.Tracing.Enabled, "enable-distributed-tracing"},
 	} {
 		if n.asked {

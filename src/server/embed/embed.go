@@ -19,13 +19,11 @@ import (
 	"quoin.dev/server/config"
 	"quoin.dev/server/member"
 	"quoin.dev/server/peer"
-	"quoin.dev/server/rpc"
 )
 
-// Timeouts of the client port, and of requests that are open when the member stops.
+// Timeouts of a start, and of requests that are open when the member stops.
 const (
-	headerTimeout = 5 * time.Second
-	stopTimeout   = 500 * time.Millisecond
+	stopTimeout = 500 * time.Millisecond
 	// readyTimeout is after how long a member that has no quorum serves what it can without one.
 	readyTimeout = 5 * time.Second
 )
@@ -34,17 +32,16 @@ const (
 type Server struct {
 	Member *member.Member
 
-	fs        vfs.FS
-	cfg       *config.Config
-	logger    *zap.Logger
-	grpc      *grpc.Server
-	peers     []net.Listener
-	clients   []net.Listener
-	splitters []*splitter // one per client listener, once clients are served
-	peer      *http.Server
+	fs      vfs.FS
+	cfg     *config.Config
+	logger  *zap.Logger
+	grpc    *grpc.Server
+	peers   []net.Listener
+	clients clientListeners
+	web     web
+	peer    *http.Server
 	// peerHandler is nil until the member runs.
 	peerHandler atomic.Pointer[http.Handler]
-	client      *http.Server
 
 	loops    sync.WaitGroup
 	failed   chan error
@@ -57,7 +54,13 @@ type Server struct {
 
 // ClientAddrs are the addresses on which clients are served, in the order of the settings; ports that the settings left
 // open are known here.
-func (s *Server) ClientAddrs() []net.Addr { return addrs(s.clients) }
+func (s *Server) ClientAddrs() []net.Addr { return addrs(s.clients.grpc) }
+
+// HTTPAddrs are the addresses on which HTTP is served apart from gRPC; empty if both share ClientAddrs.
+func (s *Server) HTTPAddrs() []net.Addr { return addrs(s.clients.http) }
+
+// MetricsAddrs are the further addresses of metrics and health.
+func (s *Server) MetricsAddrs() []net.Addr { return addrs(s.clients.metrics) }
 
 // PeerAddrs are the addresses on which other members are served.
 func (s *Server) PeerAddrs() []net.Addr { return addrs(s.peers) }
@@ -84,7 +87,7 @@ func StartOn(fs vfs.FS, cfg *config.Config, logger *zap.Logger) (*Server, error)
 			_ = s.peer.Close()
 		}
 		closeAll(s.peers)
-		closeAll(s.clients)
+		s.clients.close()
 		s.loops.Wait()
 		return nil, err
 	}
@@ -108,7 +111,7 @@ func (s *Server) start() error {
 	if s.peers, err = listen(s.cfg.ListenPeerURLs, peerListener, options); err != nil {
 		return err
 	}
-	if s.clients, err = listen(s.cfg.ListenClientURLs, clientListener, options); err != nil {
+	if err := s.clients.listen(s.cfg, clientListener, options); err != nil {
 		return err
 	}
 	s.servePeers()
@@ -169,21 +172,9 @@ func (s *Server) serveClients() {
 	case <-s.stopping:
 		return
 	}
-	s.grpc = rpc.NewServer(s.Member, rpc.Options{
-		MaxConcurrentStreams: s.cfg.Limits.MaxConcurrentStreams,
-		KeepAliveMinTime:     s.cfg.GRPC.KeepAliveMinTime,
-		KeepAliveInterval:    s.cfg.GRPC.KeepAliveInterval,
-		KeepAliveTimeout:     s.cfg.GRPC.KeepAliveTimeout,
-		SlowAfter:            s.cfg.WarningUnaryRequestDuration,
-		Logger:               s.logger,
-	})
-	s.client = &http.Server{Handler: s.clientHandler(), ReadHeaderTimeout: headerTimeout, ErrorLog: zap.NewStdLog(s.logger)}
-	for _, l := range s.clients {
-		both := split(l, s.logger)
-		s.splitters = append(s.splitters, both)
-		s.serve(both.grpc, s.grpc.Serve)
-		s.serve(both.http, s.client.Serve)
-		s.logger.Info("serving client traffic", zap.Stringer("address", l.Addr()))
+	if err := s.openClients(); err != nil {
+		s.fail(err)
+		return
 	}
 	close(s.serving)
 	select {
@@ -226,36 +217,12 @@ func (s *Server) serve(l net.Listener, serve func(net.Listener) error) {
 func (s *Server) Stop() {
 	s.stopOnce.Do(func() {
 		close(s.stopping)
-		closeAll(s.clients)
+		s.clients.close()
 		<-s.clientLoop
-		if s.grpc != nil {
-			s.stopClients()
-		}
+		s.stopClients()
 		s.Member.Stop()
 		_ = s.peer.Close()
 		closeAll(s.peers)
 		s.loops.Wait()
 	})
-}
-
-func (s *Server) stopClients() {
-	for _, both := range s.splitters {
-		_ = both.Close() // its listener is closed already
-	}
-	stopped := make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
-	case <-time.After(stopTimeout):
-		// A client in the middle of its greeting would hold up gRPC until it has waited long enough for the rest.
-		for _, both := range s.splitters {
-			both.grpc.cut()
-		}
-		s.grpc.Stop()
-		<-stopped
-	}
-	_ = s.client.Close()
 }

@@ -72,6 +72,21 @@ func start(t testing.TB, cfg *config.Config) *Server {
 	return s
 }
 
+func listenLoopback(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return l
+}
+
+func dial(t *testing.T, addr net.Addr) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr.String())
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
 func startServing(t testing.TB, cfg *config.Config) *Server {
 	t.Helper()
 	s := start(t, cfg)

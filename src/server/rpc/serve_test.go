@@ -202,7 +202,7 @@ func TestRefusals(t *testing.T) {
 	s := serve(t, func(cfg *config.Config) { cfg.Limits.MaxRequestBytes = 1000 })
 	_, err := s.kv.Put(t.Context(), &pb.PutRequest{Key: key, Value: make([]byte, 1000)})
 	w.Expect(status.Convert(err).Message()).To(Equal("etcdserver: request is too large"))
-	_, err = s.kv.Put(t.Context(), &pb.PutRequest{Key: key, Value: make([]byte, 1000+grpcOverheadBytes)})
+	_, err = s.kv.Put(t.Context(), &pb.PutRequest{Key: key, Value: make([]byte, 1000+OverheadBytes)})
 	w.Expect(status.Code(err)).To(Equal(codes.ResourceExhausted), "by gRPC, before it is read")
 	_, err = s.kv.Put(t.Context(), &pb.PutRequest{})
 	w.Expect(status.Code(err)).To(Equal(codes.InvalidArgument))

@@ -3,7 +3,6 @@
 package rpc
 
 import (
-	"crypto/tls"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,8 +21,8 @@ import (
 
 // Limits and sizes of a server.
 const (
-	// grpcOverheadBytes is what a message may be larger than the largest request: room for the envelope.
-	grpcOverheadBytes = 512 << 10
+	// OverheadBytes is how much larger than the largest request a message may be: room for the envelope.
+	OverheadBytes = 512 << 10
 	// writeBufferBytes is for each connection that is writing: a busy one writes many small responses at once. readBufferBytes
 	// is for each connection, however quiet.
 	writeBufferBytes = 64 << 10
@@ -36,7 +35,8 @@ const (
 
 // Options are the limits of the client port.
 type Options struct {
-	TLS                  *tls.Config // nil: plain text
+	// Credentials tell what is known of a connection; nil: nothing, and they are in plain text.
+	Credentials          credentials.TransportCredentials
 	MaxConcurrentStreams uint32
 	// KeepAliveMinTime is how often a client may ping; KeepAliveInterval and KeepAliveTimeout are how the server does.
 	KeepAliveMinTime, KeepAliveInterval, KeepAliveTimeout time.Duration
@@ -58,7 +58,7 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 		grpc.ChainStreamInterceptor(learner.stream, leader.stream),
 		grpc.ForceServerCodecV2(vtcodec.Codec{}),
 		grpc.ConnectionTimeout(greetingTimeout),
-		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + grpcOverheadBytes),
+		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + OverheadBytes),
 		grpc.MaxSendMsgSize(1<<31 - 1),
 		grpc.MaxConcurrentStreams(o.MaxConcurrentStreams),
 		grpc.WriteBufferSize(writeBufferBytes),
@@ -67,8 +67,8 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: o.KeepAliveMinTime}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: o.KeepAliveInterval, Timeout: o.KeepAliveTimeout}),
 	}
-	if o.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
+	if o.Credentials != nil {
+		options = append(options, grpc.Creds(o.Credentials))
 	}
 	s := grpc.NewServer(options...)
 	kv := &kvServer{m: m}

@@ -139,7 +139,7 @@ func create(stream *watch.Stream, r *pb.WatchCreateRequest, now, compacted int64
 
 // send writes one reply, in parts if it is large and the watcher takes that.
 func (s *watchSender) send(r *watch.Reply) error {
-	most := s.m.MaxRequestBytes() + grpcOverheadBytes
+	most := s.m.MaxRequestBytes() + OverheadBytes
 	frames := r.Frames
 	for {
 		n, more := len(frames), false

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"quoin.dev/server/config"
 	"quoin.dev/server/embed"
@@ -34,6 +35,7 @@ func run() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 
+	grpc.EnableTracing = cfg.Logging.Level == "debug" // for /debug/requests, which is served then
 	log.Info("starting a member", cfg.Fields()...)
 	for _, w := range cfg.Warnings {
 		log.Warn(w.Message, w.LogFields()...)

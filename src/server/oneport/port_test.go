@@ -1,4 +1,4 @@
-package embed
+package oneport
 
 import (
 	"bufio"
@@ -17,17 +17,21 @@ import (
 
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// splitUp is a splitter on a port of its own, whose connections are read until their client is done.
+// splitUp is a port, whose connections are read until their client is done.
 type splitUp struct {
-	*splitter
+	*Port
 	grpcSaw, httpSaw chan string
 	readers          sync.WaitGroup
 }
 
+func portWithin(l net.Listener, timeout time.Duration) *Port {
+	return New(l, Options{Logger: zap.NewNop(), timeout: timeout})
+}
+
 func newSplitUp(t *testing.T, l net.Listener, timeout time.Duration) *splitUp {
 	t.Helper()
-	s := &splitUp{splitter: splitWithin(l, zap.NewNop(), timeout), grpcSaw: make(chan string, 100), httpSaw: make(chan string, 100)}
-	for side, saw := range map[net.Listener]chan string{s.grpc: s.grpcSaw, s.http: s.httpSaw} {
+	s := &splitUp{Port: portWithin(l, timeout), grpcSaw: make(chan string, 100), httpSaw: make(chan string, 100)}
+	for side, saw := range map[net.Listener]chan string{s.GRPC: s.grpcSaw, s.HTTP: s.httpSaw} {
 		s.readers.Go(func() {
 			for {
 				conn, err := side.Accept()
@@ -64,7 +68,7 @@ func dial(t *testing.T, addr net.Addr) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-func TestSplitterTellsTheProtocolsApart(t *testing.T) {
+func TestPortTellsTheProtocolsApart(t *testing.T) {
 	w := NewWithT(t)
 	s := newSplitUp(t, listenLoopback(t), time.Minute)
 	for sent, grpc := range map[string]bool{
@@ -95,7 +99,7 @@ func TestSplitterTellsTheProtocolsApart(t *testing.T) {
 	w.Expect(s.httpSaw).To(BeEmpty())
 }
 
-func TestSplitterWaitsForSlowFirstBytes(t *testing.T) {
+func TestPortWaitsForSlowFirstBytes(t *testing.T) {
 	w := NewWithT(t)
 	s := newSplitUp(t, listenLoopback(t), time.Minute)
 	conn := dial(t, s.Addr())
@@ -122,7 +126,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-func TestSplitterCutsWhoDoesNotSpeak(t *testing.T) {
+func TestPortCutsWhoDoesNotSpeak(t *testing.T) {
 	w := NewWithT(t)
 	s := newSplitUp(t, listenLoopback(t), 100*time.Millisecond)
 	silent, hesitant, decided := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
@@ -135,10 +139,10 @@ func TestSplitterCutsWhoDoesNotSpeak(t *testing.T) {
 	w.Consistently(func() bool { return gone(decided) }, "200ms").Should(BeFalse(), "its pace is for its server to judge")
 }
 
-func TestClosedSplitterLeavesNobodyWaiting(t *testing.T) {
+func TestClosedPortLeavesNobodyWaiting(t *testing.T) {
 	w := NewWithT(t)
 	l := listenLoopback(t)
-	s := splitWithin(l, zap.NewNop(), time.Minute) // nobody accepts
+	s := portWithin(l, time.Minute) // nobody accepts
 	silent, decided := dial(t, s.Addr()), dial(t, s.Addr())
 	_, err := decided.Write([]byte("GET /"))
 	w.Expect(err).NotTo(HaveOccurred())
@@ -147,16 +151,16 @@ func TestClosedSplitterLeavesNobodyWaiting(t *testing.T) {
 	w.Expect(s.Close()).To(Succeed())
 	w.Expect(time.Since(start)).To(BeNumerically("<", 10*time.Second))
 	w.Eventually(func() bool { return gone(silent) && gone(decided) }, "10s").Should(BeTrue())
-	_, err = s.grpc.Accept()
+	_, err = s.GRPC.Accept()
 	w.Expect(err).To(MatchError(net.ErrClosed))
-	_, err = s.http.Accept()
+	_, err = s.HTTP.Accept()
 	w.Expect(err).To(MatchError(net.ErrClosed))
 }
 
-// A full splitter takes no more until somebody has decided, and can still be closed.
-func TestFullSplitterCanBeClosed(t *testing.T) {
+// A full port takes no more until somebody has decided, and can still be closed.
+func TestFullPortCanBeClosed(t *testing.T) {
 	w := NewWithT(t)
-	s := splitWithin(listenLoopback(t), zap.NewNop(), time.Minute)
+	s := portWithin(listenLoopback(t), time.Minute)
 	silent := dial(t, s.Addr())
 	w.Eventually(func() int { return len(s.undecided) }, "10s").Should(Equal(2))
 	for len(s.undecided) < cap(s.undecided) {
@@ -187,7 +191,7 @@ func (e *exhausted) Accept() (net.Conn, error) {
 	return e.Listener.Accept()
 }
 
-func TestSplitterOutlivesAFailedAccept(t *testing.T) {
+func TestPortOutlivesAFailedAccept(t *testing.T) {
 	w := NewWithT(t)
 	s := newSplitUp(t, &exhausted{Listener: listenLoopback(t), fails: 4}, time.Minute)
 	conn := dial(t, s.Addr())
@@ -197,12 +201,12 @@ func TestSplitterOutlivesAFailedAccept(t *testing.T) {
 	w.Eventually(s.grpcSaw, "10s").Should(Receive(Equal(preface)))
 }
 
-func TestSplitterServesHTTP(t *testing.T) {
+func TestPortServesHTTP(t *testing.T) {
 	w := NewWithT(t)
-	s := splitWithin(listenLoopback(t), zap.NewNop(), time.Minute)
+	s := portWithin(listenLoopback(t), time.Minute)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }), ReadHeaderTimeout: time.Minute}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(s.http) }()
+	go func() { ended <- server.Serve(s.HTTP) }()
 	conn := dial(t, s.Addr())
 	for range 2 { // one connection, two requests
 		_, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")

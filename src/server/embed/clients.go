@@ -1,0 +1,143 @@
+package embed
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"quoin.dev/server/config"
+	"quoin.dev/server/gateway"
+	"quoin.dev/server/oneport"
+	"quoin.dev/server/rpc"
+)
+
+// messageRoom is how many times larger than a message of gRPC one in JSON may be: bytes are base64 there, and names are spelled out.
+const messageRoom = 2
+
+// clientListeners are open ports, by what is served on them.
+type clientListeners struct {
+	grpc    []net.Listener // and HTTP, unless that has ports of its own
+	http    []net.Listener
+	metrics []net.Listener
+}
+
+// listen opens all of them, or none.
+func (l *clientListeners) listen(cfg *config.Config, secure *tls.Config, options socketOptions) error {
+	for _, open := range []struct {
+		urls []url.URL
+		to   *[]net.Listener
+	}{{cfg.ListenClientURLs, &l.grpc}, {cfg.ListenClientHTTPURLs, &l.http}, {cfg.ListenMetricsURLs, &l.metrics}} {
+		var err error
+		if *open.to, err = listen(open.urls, secure, options); err != nil {
+			l.close()
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *clientListeners) close() {
+	closeAll(l.grpc)
+	closeAll(l.http)
+	closeAll(l.metrics)
+}
+
+// web is what serves HTTP to clients, once they are served.
+type web struct {
+	ports   []*oneport.Port
+	servers []*http.Server
+	gateway *gateway.Gateway // nil if it is not wanted
+}
+
+// openClients serves all listeners of clients.
+func (s *Server) openClients() (err error) {
+	s.grpc = rpc.NewServer(s.Member, rpc.Options{
+		Credentials:          oneport.Credentials(),
+		MaxConcurrentStreams: s.cfg.Limits.MaxConcurrentStreams,
+		KeepAliveMinTime:     s.cfg.GRPC.KeepAliveMinTime,
+		KeepAliveInterval:    s.cfg.GRPC.KeepAliveInterval,
+		KeepAliveTimeout:     s.cfg.GRPC.KeepAliveTimeout,
+		SlowAfter:            s.cfg.WarningUnaryRequestDuration,
+		Logger:               s.logger,
+	})
+	if s.cfg.HTTP.EnableGateway {
+		s.web.gateway, err = gateway.New(s.grpc, gateway.Options{MaxMessageBytes: messageRoom * (s.Member.MaxRequestBytes() + rpc.OverheadBytes)})
+		if err != nil {
+			return fmt.Errorf("embed: %w", err)
+		}
+	}
+	handler, err := s.clientHandler()
+	if err != nil {
+		return fmt.Errorf("embed: %w", err)
+	}
+	apart := len(s.clients.http) > 0
+	s.servePorts(s.clients.grpc, oneport.Options{NoHTTP: apart}, orGRPC(s.grpc, handler))
+	s.servePorts(s.clients.http, oneport.Options{NoGRPC: true}, handler)
+	s.servePorts(s.clients.metrics, oneport.Options{NoGRPC: true}, s.metricsHandler())
+	return nil
+}
+
+// servePorts serves listeners that speak the same.
+func (s *Server) servePorts(listeners []net.Listener, speak oneport.Options, handler http.Handler) {
+	server := oneport.NewHTTPServer(handler, s.cfg.Limits.MaxConcurrentStreams)
+	server.ErrorLog = zap.NewStdLog(s.logger)
+	s.web.servers = append(s.web.servers, server)
+	speak.Logger = s.logger
+	for _, l := range listeners {
+		port := oneport.New(l, speak)
+		s.web.ports = append(s.web.ports, port)
+		s.serve(port.GRPC, s.grpc.Serve)
+		s.serve(port.HTTP, server.Serve)
+		s.logger.Info("serving client traffic", zap.Stringer("address", l.Addr()),
+			zap.Bool("grpc", !speak.NoGRPC), zap.Bool("http", !speak.NoHTTP))
+	}
+}
+
+// stopClients lets requests finish for a moment. Their listeners are closed already.
+func (s *Server) stopClients() {
+	for _, port := range s.web.ports {
+		_ = port.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var stopping sync.WaitGroup
+	for _, server := range s.web.servers {
+		stopping.Go(func() {
+			if server.Shutdown(ctx) != nil {
+				_ = server.Close()
+			}
+		})
+	}
+	stopping.Wait()
+	if s.web.gateway != nil {
+		s.web.gateway.Close()
+	}
+	if s.grpc != nil {
+		s.stopGRPC(ctx)
+	}
+}
+
+// stopGRPC stops it in order until ctx ends, and then at once.
+func (s *Server) stopGRPC(ctx context.Context) {
+	stopped := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		// A client in the middle of its greeting would hold up gRPC until it has waited long enough for the rest.
+		for _, port := range s.web.ports {
+			port.GRPC.Cut()
+		}
+		s.grpc.Stop()
+		<-stopped
+	}
+}
