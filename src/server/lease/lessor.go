@@ -153,6 +153,20 @@ func (l *Lessor) Keys(id ID) [][]byte {
 	return sortedKeys(e)
 }
 
+// EveryKey reports whether ok holds for every key of a lease, so also for an unknown one. ok must not call back.
+func (l *Lessor) EveryKey(id ID, ok func(key string) bool) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if e := l.leases[id]; e != nil {
+		for key := range e.keys {
+			if !ok(key) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // List returns all leases by id.
 func (l *Lessor) List() []Lease {
 	l.mu.RLock()
