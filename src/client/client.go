@@ -13,6 +13,7 @@ import (
 
 // Client is a connection to a cluster.
 type Client struct {
+	Auth
 	Cluster
 	KV
 	Lease
@@ -66,6 +67,7 @@ func New(cfg Config) (*Client, error) {
 		c.cancel()
 		return nil, err
 	}
+	c.Auth = NewAuth(c)
 	c.Cluster = NewCluster(c)
 	c.KV = NewKV(c)
 	c.Lease = NewLease(c)

@@ -26,6 +26,12 @@
 // Watches and the renewal of leases go on over broken connections, on streams that many of them share. The channel of a
 // watch has to be read, or the context of the watch ended; a channel of KeepAlive as well.
 //
+// # Users
+//
+// With Config.Username and Password the client obtains a token that goes with every request. When a member refuses it, since
+// it is too old or users have changed, the client obtains another one and goes on, also with watches and renewals of leases.
+// Neither passwords nor tokens are logged.
+//
 // # Errors
 //
 // What a member answers is an rpctypes.EtcdError and compares to the variables of that package. When the context of the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"os"
 	"time"
 
 	"quoin.dev/api/rpctypes"
@@ -140,6 +141,49 @@ func ExampleLease() {
 	for range renewals {
 	}
 	fmt.Println("the lease is over")
+}
+
+// Let a service read and change its own keys and no others.
+func ExampleAuth() {
+	admin, err := client.New(client.Config{
+		Endpoints: []string{"https://localhost:2379"}, Username: "root", Password: os.Getenv("ROOT_PASSWORD"),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer admin.Close()
+	ctx := context.Background()
+	if _, err := admin.RoleAdd(ctx, "billing"); err != nil {
+		log.Fatal(err)
+	}
+	prefix := "billing/"
+	if _, err := admin.RoleGrantPermission(ctx, "billing", prefix, client.GetPrefixRangeEnd(prefix), client.PermReadWrite); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := admin.UserAdd(ctx, "invoices", os.Getenv("INVOICES_PASSWORD")); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := admin.UserGrantRole(ctx, "invoices", "billing"); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// Go on when the user has no permission for a key.
+func ExampleConfig_password() {
+	cli, err := client.New(client.Config{
+		Endpoints: []string{"https://localhost:2379"}, Username: "invoices", Password: os.Getenv("INVOICES_PASSWORD"),
+	})
+	if errors.Is(err, rpctypes.ErrAuthFailed) {
+		log.Fatal("there is no such user, or he has another password")
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cli.Close()
+	_, err = cli.Get(context.Background(), "payroll/secret")
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		fmt.Println("not for us")
+	}
 }
 
 // Tell what a member answered from a request that did not get through.
