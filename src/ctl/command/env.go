@@ -50,14 +50,14 @@ func (a *app) loadEnv(cmd *cobra.Command) error {
 			// Some types clear the value before they report the error.
 			_ = f.Value.Set(f.DefValue)
 			log.Warn("ignored an environment variable with a bad value",
-				zap.String("environment-variable", name+"="+value), zap.Error(err))
+				zap.String("environment-variable", name+"="+concealed(name, value)), zap.Error(err))
 		}
 	})
 	if conflict != nil {
 		return conflict
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		log.Warn("unrecognized environment variable", zap.String("environment-variable", name+"="+set[name]))
+		log.Warn("unrecognized environment variable", zap.String("environment-variable", name+"="+concealed(name, set[name])))
 	}
 	return nil
 }
@@ -76,8 +76,24 @@ func (a *app) variable(name string) string {
 // dumpEnv writes the settings in force as the variables that would bring them about.
 func (a *app) dumpEnv(cmd *cobra.Command) {
 	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) {
-		fmt.Fprintf(a.Stderr, "%s=%s\n", envName(f), f.Value)
+		fmt.Fprintf(a.Stderr, "%s=%s\n", envName(f), concealed(envName(f), f.Value.String()))
 	})
+}
+
+// concealed is what is shown of the value of a variable: nothing of passwords and tokens, also where their names are not quite
+// right.
+func concealed(name, value string) string {
+	switch {
+	case value == "":
+		return value
+	case strings.Contains(name, "PASSWORD"), strings.Contains(name, "TOKEN"):
+		return "***"
+	case strings.Contains(name, "USER"):
+		if user, _, found := strings.Cut(value, ":"); found {
+			return user + ":***"
+		}
+	}
+	return value
 }
 
 func envName(f *pflag.Flag) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -18,24 +19,25 @@ func (a *app) askPassword(prompt string) (string, error) {
 	defer fmt.Fprintln(a.Stdout)
 	if f, ok := a.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		b, err := term.ReadPassword(int(f.Fd()))
-		return string(b), err
+		return strings.TrimSpace(string(b)), err
 	}
-	return readLine(a.Stdin)
+	return readPassword(a.Stdin)
 }
 
-// readLine reads byte by byte, so that what follows the line is left for the command, which may read stdin too.
-func readLine(r io.Reader) (string, error) {
+// readPassword reads a line. It goes byte by byte, so that what follows is left for the command, which may read stdin too. Spaces
+// around the password are no part of it, nor is the \r of a line from Windows.
+func readPassword(r io.Reader) (string, error) {
 	var line []byte
 	one := make([]byte, 1)
 	for len(line) < maxPasswordBytes {
 		n, err := r.Read(one)
 		switch {
-		case n == 1 && one[0] == '\n', errors.Is(err, io.EOF):
-			return string(line), nil
+		case n == 1 && one[0] != '\n':
+			line = append(line, one[0])
+		case n == 1, errors.Is(err, io.EOF):
+			return strings.TrimSpace(string(line)), nil
 		case err != nil:
 			return "", fmt.Errorf("read the password: %w", err)
-		case n == 1:
-			line = append(line, one[0])
 		}
 	}
 	return "", fmt.Errorf("the password is longer than %d bytes", maxPasswordBytes)

@@ -10,6 +10,7 @@ const (
 	groupKV          = "kv"
 	groupConcurrency = "concurrency"
 	groupMaintenance = "cluster maintenance"
+	groupAuth        = "authentication"
 	groupUtility     = "utility"
 )
 
@@ -34,6 +35,7 @@ func (a *app) rootCommand() *cobra.Command {
 		&cobra.Group{ID: groupKV, Title: "Key-value commands"},
 		&cobra.Group{ID: groupConcurrency, Title: "Concurrency commands"},
 		&cobra.Group{ID: groupMaintenance, Title: "Cluster maintenance commands"},
+		&cobra.Group{ID: groupAuth, Title: "Authentication commands"},
 		&cobra.Group{ID: groupUtility, Title: "Utility commands"},
 	)
 	root.SetHelpCommand(a.helpCommand())
@@ -52,6 +54,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.watchCommand(), a.leaseCommand(), a.lockCommand(), a.electCommand(),
 		a.endpointCommand(), a.memberCommand(), a.moveLeaderCommand(), a.alarmCommand(), a.defragCommand(),
 		a.snapshotCommand(), a.downgradeCommand(),
+		a.authCommand(), a.userCommand(), a.roleCommand(),
 		a.makeMirrorCommand(), a.checkCommand(),
 		a.versionCommand(), a.completionCommand(), a.optionsCommand(),
 	)

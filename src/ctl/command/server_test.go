@@ -44,6 +44,10 @@ type server struct {
 	txn      *pb.TxnResponse     // instead of an empty one that succeeded
 	leaseErr error               // of every request about leases
 	changes  []*pb.WatchResponse // sent to every watch once it was created
+	loginErr error               // of every Authenticate
+	open     bool                // auth is not enabled
+
+	enableErr error // of AuthEnable, under mu once requests are made
 }
 
 var (
@@ -228,7 +232,7 @@ func (s *server) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb.AlarmRespon
 
 func (s *server) Authenticate(ctx context.Context, r *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
 	s.record(ctx, r)
-	return &pb.AuthenticateResponse{Header: header, Token: "token of " + r.GetName()}, nil
+	return &pb.AuthenticateResponse{Header: header, Token: "token of " + r.GetName()}, s.loginErr
 }
 
 // result is what one run of the program left.
@@ -251,7 +255,7 @@ func runWith(env []string, stdin string, args ...string) result {
 func runProcess(p command.Process) result {
 	var stdout, stderr bytes.Buffer
 	var r result
-	p.Name, p.Stdout, p.Stderr = "quoinctl", &stdout, &stderr
+	p.Name, p.Stdout, p.Stderr = cmp.Or(p.Name, "quoinctl"), &stdout, &stderr
 	p.Pause = func(d time.Duration) { r.paused += d }
 	r.code = command.Run(context.Background(), p)
 	r.stdout, r.stderr = stdout.String(), stderr.String()

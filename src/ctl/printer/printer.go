@@ -65,6 +65,15 @@ type Printer interface {
 	Health([]Health) error
 	Status([]Status) error
 	HashKV([]HashKV) error
+
+	// Changed says that users, roles or permissions were changed; the sentence is for people.
+	Changed(sentence string, r Change) error
+	AuthStatus(*pb.AuthStatusResponse) error
+	UserGet(name string, r *pb.AuthUserGetResponse) error
+	UserList(*pb.AuthUserListResponse) error
+	RoleGet(role string, r *pb.AuthRoleGetResponse) error
+	RoleList(*pb.AuthRoleListResponse) error
+	Verdict(Verdict) error
 }
 
 // Health is the outcome of a probe of one endpoint; Error is empty when it is healthy.
