@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"context"
 	"net"
 	"sync/atomic"
 
@@ -14,9 +15,11 @@ import (
 // when it has been told of a change, without asking the program.
 type forwarder struct {
 	pb.UnimplementedWatchServer
+	pb.UnimplementedAuthServer
 	server  *grpc.Server
 	address string
 	to      pb.WatchClient
+	login   pb.AuthClient
 
 	created atomic.Int64 // watches that the server has made
 	told    atomic.Int64 // responses with events
@@ -27,13 +30,19 @@ func forward(conn *grpc.ClientConn) (*forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &forwarder{server: grpc.NewServer(), address: listener.Addr().String(), to: pb.NewWatchClient(conn)}
+	f := &forwarder{server: grpc.NewServer(), address: listener.Addr().String(), to: pb.NewWatchClient(conn), login: pb.NewAuthClient(conn)}
 	pb.RegisterWatchServer(f.server, f)
+	pb.RegisterAuthServer(f.server, f)
 	go func() { _ = f.server.Serve(listener) }() // it ends with stop
 	return f, nil
 }
 
 func (f *forwarder) stop() { f.server.Stop() }
+
+// Authenticate implements the only call that a program makes beside its watches.
+func (f *forwarder) Authenticate(ctx context.Context, r *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
+	return f.login.Authenticate(ctx, r)
+}
 
 // Watch implements the service.
 func (f *forwarder) Watch(down grpc.BidiStreamingServer[pb.WatchRequest, pb.WatchResponse]) error {

@@ -18,6 +18,8 @@ import (
 type ids struct {
 	cluster, member uint64
 	endpoint        string
+	// name and peer are what a list of members shows of it, if a record has one.
+	name, peer string
 	// folder is where files are saved.
 	folder string
 	// leases are those that the records granted so far.
@@ -34,12 +36,27 @@ func capturedIDs(records []Record) (ids, error) {
 			} `json:"header"`
 		}
 		if json.Unmarshal([]byte(r.Stdout), &out) == nil && out.Header.ClusterID != 0 {
-			return ids{
+			captured := ids{
 				cluster: out.Header.ClusterID, member: out.Header.MemberID, endpoint: firstEndpoint(records), folder: capturedFolder,
-			}, nil
+			}
+			captured.name, captured.peer = listed(records)
+			return captured, nil
 		}
 	}
 	return ids{}, fmt.Errorf("no record has a header in JSON, so the captured ids are unknown")
+}
+
+// memberLine matches the line of a list about the only member.
+var memberLine = regexp.MustCompile(`(?m)^[0-9a-f]+, started, (\w+), http://([\w.:]+), http://[\w.:]+, false$`)
+
+// listed returns the name and the peer address of the member in the first list.
+func listed(records []Record) (name, peer string) {
+	for _, r := range records {
+		if m := memberLine.FindStringSubmatch(r.Stdout); m != nil {
+			return m[1], m[2]
+		}
+	}
+	return "", ""
 }
 
 func firstEndpoint(records []Record) string {
@@ -57,7 +74,11 @@ func serverIDs(ctx context.Context, members pb.ClusterClient, endpoint string) (
 	if err != nil {
 		return ids{}, fmt.Errorf("ask %s for its ids: %w", endpoint, err)
 	}
-	return ids{cluster: list.GetHeader().GetClusterId(), member: list.GetHeader().GetMemberId(), endpoint: endpoint}, nil
+	only := list.GetMembers()[0]
+	return ids{
+		cluster: list.GetHeader().GetClusterId(), member: list.GetHeader().GetMemberId(), endpoint: endpoint,
+		name: only.GetName(), peer: strings.TrimPrefix(only.GetPeerURLs()[0], "http://"),
+	}, nil
 }
 
 // translate replaces the captured ids and address in a text by those of the server.
@@ -68,6 +89,9 @@ func (from ids) translate(text string, to ids) string {
 		decimal(from.cluster), decimal(to.cluster), decimal(from.member), decimal(to.member),
 		hexadecimal(from.cluster), hexadecimal(to.cluster), hexadecimal(from.member), hexadecimal(to.member),
 		from.endpoint, to.endpoint, from.folder, to.folder,
+	}
+	if from.name != "" {
+		pairs = append(pairs, ", "+from.name+", http://"+from.peer, ", "+to.name+", http://"+to.peer)
 	}
 	for i := range min(len(from.leases), len(to.leases)) {
 		pairs = append(pairs, places(from.leases[i], to.leases[i])...)
@@ -142,6 +166,31 @@ func (from ids) translateMessage(message string, to ids) (string, error) {
 		out = protowire.AppendString(append(out, field[:tag]...), header)
 	}
 	return string(out), nil
+}
+
+// translateDetails does it where empty messages, of which there is only the header, stand each behind a line feed, below a line of
+// text.
+func (from ids) translateDetails(text string, to ids) (string, error) {
+	head, rest, _ := strings.Cut(text, "\n")
+	out := head + "\n"
+	for rest != "" {
+		if rest[0] != '\n' {
+			return "", fmt.Errorf("a captured message has more than a header")
+		}
+		if out, rest = out+"\n", rest[1:]; rest == "" {
+			break
+		}
+		_, _, size := protowire.ConsumeField([]byte(rest))
+		if size < 0 {
+			return "", fmt.Errorf("the captured message is cut off")
+		}
+		message, err := from.translateMessage(rest[:size], to)
+		if err != nil {
+			return "", err
+		}
+		out, rest = out+message, rest[size:]
+	}
+	return out, nil
 }
 
 func translateHeader(raw []byte, to ids) (string, error) {

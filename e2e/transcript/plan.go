@@ -1,7 +1,5 @@
 package transcript
 
-import "strings"
-
 // Files are the transcripts, in the order in which they were captured. KV, Txn, Watch, Lease and LockElect share one
 // server.
 const (
@@ -12,6 +10,7 @@ const (
 	Lease     = "lease"
 	Watch     = "watch"
 	LockElect = "lock_elect"
+	Auth      = "auth"
 )
 
 // plan says what a file expects of the server before its first record, and which records are left out.
@@ -30,7 +29,6 @@ type plan struct {
 
 const (
 	panics = "etcdctl ends with a Go panic here; quoinctl answers"
-	later  = "the command comes with a later issue"
 
 	measuring = "it takes a minute, or the metrics of the member, and prints what it has measured"
 )
@@ -66,6 +64,7 @@ var plans = map[string]plan{
 		after:   Lease,
 		scripts: lockScripts,
 	},
+	Auth: {scripts: authScripts},
 	KVExtra: {
 		after:   "golden directory single37",
 		scripts: directoryScripts,
@@ -82,16 +81,3 @@ func Omitted(file string) map[int]string {
 
 // After names what the server must hold before a file is replayed: another file's end state, a directory, or nothing.
 func After(file string) string { return plans[file].after }
-
-// absent are the groups of commands in a captured usage text that have no command yet.
-var absent = []string{"Authentication commands"}
-
-// wanted reports whether a line of a captured usage text must be in that of the program.
-func wanted(usageLine string) bool {
-	for _, group := range absent {
-		if usageLine == group {
-			return false
-		}
-	}
-	return strings.TrimSpace(usageLine) != ""
-}

@@ -75,9 +75,12 @@ func (s *stage) replay(ctx context.Context, r Record, sc script, index int) ([]s
 		}
 	}
 	want := outcome{exit: r.Exit, stderr: s.from.translate(r.Stderr, s.to)}
-	if r.isProtobuf() {
+	switch {
+	case r.isProtobuf() && slices.Contains(r.Argv, "--detail"):
+		want.stdout, err = s.from.translateDetails(stdout, s.to)
+	case r.isProtobuf():
 		want.stdout, err = s.from.translateMessage(stdout, s.to)
-	} else {
+	default:
 		want.stdout = s.from.translate(stdout, s.to)
 	}
 	if err != nil {

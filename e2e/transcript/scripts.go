@@ -58,3 +58,8 @@ var directoryScripts = map[int]script{
 	// etcd 3.7 leaves the lease out of an answer with keys only; quoin keeps it (etcd#22209).
 	1: {instead: func(r *Record) { r.Stdout = strings.Replace(r.Stdout, `"version":1`, `"version":1,"lease":42`, 1) }},
 }
+
+var authScripts = map[int]script{
+	// What is refused is said in the same words everywhere, also about a snapshot.
+	184: {instead: func(r *Record) { r.Stderr = "Error: etcdserver: permission denied\n" }},
+}

