@@ -60,4 +60,3 @@ func (p *Passwords) run(ctx context.Context, f func() error) error {
 		return ctx.Err()
 	}
 }
-
