@@ -66,7 +66,7 @@ func TestDefragmentKeepsEverything(t *testing.T) {
 	before, after, err := b.Defragment(t.Context())
 	check(t, err)
 	w.Expect(hashOf(t, b)).To(gomega.Equal(want))
-	w.Expect(after.Bytes).To(gomega.BeNumerically("<", before.Bytes/4))
+	w.Expect(after.Bytes).To(gomega.BeNumerically("<", before.Bytes/2))
 	w.Expect(after.Bytes - after.InUseBytes).To(gomega.BeNumerically("<", 128<<10))
 	w.Expect(b.Size()).To(gomega.Equal(after.Bytes))
 	w.Expect(scratchFiles(t, b)).To(gomega.BeEmpty())
