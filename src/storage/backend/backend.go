@@ -60,6 +60,8 @@ type Options struct {
 	// more and the process has to end. nil = the error is only kept and returned by Flush.
 	OnFatal func(error)
 	Logger  *zap.Logger
+	// Meter counts; nil = one that nobody reads.
+	Meter *Meter
 }
 
 // Backend is the store file and its table. The writer methods (Put, PutRevision, Delete, Commit) belong to one
@@ -134,6 +136,9 @@ func Open(o Options) (*Backend, error) {
 	o = o.withFile()
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
+	}
+	if o.Meter == nil {
+		o.Meter = NewMeter()
 	}
 	db, mapped, err := openFile(o)
 	if err != nil {

@@ -57,6 +57,7 @@ func (b *Backend) Defragment(ctx context.Context) (before, after FileSize, err e
 		log.Warn("the database was not defragmented; it is as it was", zap.Duration("took", time.Since(began)), zap.Error(err))
 		return before, before, fmt.Errorf("defragment %s: %w", b.o.Path, err)
 	}
+	b.o.Meter.Defragment.Since(began)
 	after = FileSize{Bytes: b.Size(), InUseBytes: b.SizeInUse()}
 	log.Info("finished defragmenting the database", zap.Int64("size-bytes", after.Bytes), zap.Int64("in-use-bytes", after.InUseBytes),
 		zap.Duration("took", time.Since(began)))

@@ -85,9 +85,11 @@ func (b *Backend) flush() bool {
 	if b.beforeWrite != nil {
 		b.beforeWrite()
 	}
-	err := write(b.db, j, b.flushedA)
+	begun := time.Now()
+	stats, err := write(b.db, j, b.flushedA)
 	var tx *readTx
 	if err == nil {
+		b.o.Meter.committed(begun, stats)
 		tx, err = newReadTx(b.db)
 	}
 	if err != nil {
@@ -143,10 +145,10 @@ func (b *Backend) growthBytes(j job) int64 {
 }
 
 // write is one bbolt transaction on a file that goes up to was. bbolt panics when it meets a damaged page.
-func write(db *database, j job, was Applied) (err error) {
+func write(db *database, j job, was Applied) (stats bbolt.TxStats, err error) {
 	tx, err := db.Begin(true)
 	if err != nil {
-		return err
+		return stats, err
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -157,9 +159,10 @@ func write(db *database, j job, was Applied) (err error) {
 		}
 	}()
 	if err := fill(tx, j, was); err != nil {
-		return err
+		return stats, err
 	}
-	return tx.Commit()
+	err = tx.Commit()
+	return tx.Stats(), err
 }
 
 func fill(tx *bbolt.Tx, j job, was Applied) error {

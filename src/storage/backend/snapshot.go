@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -23,6 +24,7 @@ import (
 // Read and Close belong to one goroutine.
 type Snapshot struct {
 	b       *Backend
+	opened  time.Time
 	size    int64
 	applied Applied
 	head    []byte // the meta pages: those in the file are those of later transactions
@@ -54,7 +56,7 @@ func (b *Backend) Snapshot() (*Snapshot, error) {
 		v.Close()
 		return nil, corruptError(b.o.Path, err)
 	}
-	s := &Snapshot{b: b, tx: v.tx, size: v.tx.tx.Size(), applied: applied} // the reference of the view is now its own
+	s := &Snapshot{b: b, opened: time.Now(), tx: v.tx, size: v.tx.tx.Size(), applied: applied} // the reference of the view is now its own
 	if s.head, err = metaPages(v.tx); err != nil {
 		v.Close()
 		return nil, fmt.Errorf("backend %s: %w", b.o.Path, err)
@@ -147,6 +149,7 @@ func (s *Snapshot) readAt(p []byte, at int64) (int, error) {
 func (s *Snapshot) Close() error {
 	err := error(nil)
 	s.end.Do(func() {
+		s.b.o.Meter.Snapshot.Since(s.opened)
 		s.settle.Do(func() {}) // it is too late to begin with that
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -82,7 +82,7 @@ func (b *Backend) mirror(j job) {
 	if t == nil || t.failure() != nil {
 		return
 	}
-	if err := write(t.db, j, Applied{}); err != nil {
+	if _, err := write(t.db, j, Applied{}); err != nil {
 		t.mu.Lock()
 		t.err = fmt.Errorf("write what has changed meanwhile: %w", err)
 		t.mu.Unlock()

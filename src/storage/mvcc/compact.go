@@ -60,6 +60,7 @@ type compactor struct {
 
 	mu     sync.Mutex // guards what follows; innermost
 	queue  []*compaction
+	busy   bool        // one is under way
 	last   *compaction // newest one ever added
 	hashes []HashKV    // of the last compactions, oldest first
 }
@@ -96,7 +97,7 @@ func (c *compactor) run() {
 		}
 		c.mu.Lock()
 		jobs := c.queue
-		c.queue = nil
+		c.queue, c.busy = nil, len(jobs) > 0
 		c.mu.Unlock()
 		if len(jobs) == 0 {
 			continue
@@ -105,7 +106,11 @@ func (c *compactor) run() {
 		for _, j := range jobs[:len(jobs)-1] {
 			close(j.hashed)
 		}
-		if err := c.do(jobs[len(jobs)-1]); err != nil {
+		err := c.do(jobs[len(jobs)-1])
+		c.mu.Lock()
+		c.busy = false
+		c.mu.Unlock()
+		if err != nil {
 			if c.ctx.Err() == nil {
 				c.s.o.Logger.Error("compaction failed; it is resumed at the next start", zap.Int64("revision", jobs[len(jobs)-1].rev), zap.Error(err))
 			}
@@ -137,6 +142,9 @@ func (c *compactor) do(j *compaction) error {
 	}
 	key, value := schema.FinishedCompaction(j.rev)
 	c.s.b.PutLater(backend.Meta, key, value)
+	c.s.o.Meter.Compaction.Since(begun)
+	c.s.o.Meter.CompactedRows.Add(uint64(deleted))
+	c.s.o.Meter.LastCompaction.Store(time.Now().Unix())
 	c.s.o.Logger.Info("finished scheduled compaction", zap.Int64("compact-revision", j.rev), zap.Int("deleted-revisions", deleted), zap.Duration("took", time.Since(begun)))
 	return nil
 }
@@ -176,8 +184,10 @@ func (c *compactor) delete(rev int64) (deleted int, err error) {
 	steps := 0
 	for from, done := []byte(nil), false; !done; {
 		c.s.mu.Lock()
+		begun := time.Now()
 		from, done = c.s.index.Compact(rev, from, compactChunk, drop)
 		c.s.mu.Unlock()
+		c.s.o.Meter.IndexPause.Since(begun)
 		if done || len(gone) >= c.s.gatherRevisions {
 			deleted += len(gone)
 			if err := c.deleteRows(gone); err != nil {
@@ -203,7 +213,9 @@ func (c *compactor) deleteRows(gone []index.Rev) error {
 		return cmp.Or(cmp.Compare(a.Main, b.Main), cmp.Compare(a.Sub, b.Sub))
 	})
 	for batch := range slices.Chunk(gone, c.s.o.CompactionBatch) {
+		begun := time.Now()
 		c.s.b.DeleteLater(backend.Key, rowKeys(batch)...)
+		c.s.o.Meter.RowsPause.Since(begun)
 		if err := c.pause(c.s.o.CompactionPause); err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // that was taken before the compaction deleted anything, as long as it is kept. It takes as long as reading everything does,
 // and Close ends it. Errors: ErrCompacted, ErrFutureRevision, ErrClosed.
 func (s *Store) HashKV(rev int64) (HashKV, error) {
+	defer s.o.Meter.HashKV.Since(time.Now())
 	s.hashing.RLock() // held across reading: Close has to know when nobody reads any more
 	defer s.hashing.RUnlock()
 	if s.closed {

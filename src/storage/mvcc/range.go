@@ -67,6 +67,7 @@ const chunkKeys = 1024
 // encoded mvccpb.KeyValue in order; the bytes are valid during the call only. emit should not wait for a network: it
 // holds old pages of the file. Errors: ErrCompacted, ErrFutureRevision, the context's, and emit's.
 func (s *Store) Range(ctx context.Context, key, end []byte, o RangeOptions, emit func(kv []byte) error) (RangeInfo, error) {
+	s.o.Meter.Ranges.Inc()
 	return (&ranger{s: s, ctx: ctx, o: o, emit: emit}).run(key, end)
 }
 

@@ -44,6 +44,8 @@ type Options struct {
 	CompactionBatch int
 	// CompactionPause is how long it pauses. 0 = 10 ms.
 	CompactionPause time.Duration
+	// Meter counts; nil = one that nobody reads.
+	Meter *Meter
 	// NoCompaction leaves a compaction that was under way as it is, for tools that only read.
 	NoCompaction bool
 }
@@ -93,6 +95,9 @@ func Open(b *backend.Backend, o Options) (*Store, error) {
 	}
 	if o.CompactionPause <= 0 {
 		o.CompactionPause = 10 * time.Millisecond
+	}
+	if o.Meter == nil {
+		o.Meter = NewMeter()
 	}
 	s := &Store{b: b, o: o, index: index.New(), chunkKeys: chunkKeys, rowsPerView: rowsPerView, gatherRevisions: gatherRevisions}
 	s.pins.init()

@@ -29,6 +29,7 @@ type Txn struct {
 	s       *Store
 	begin   int64
 	begun   bool
+	done    operations
 	changes []Change
 	locked  bool          // the store is locked for writing, since the first change
 	view    *backend.View // opened by the first read of a row; own changes are in changes, all others in it
@@ -72,6 +73,7 @@ func (t *Txn) End() []Change {
 		t.locked = false
 		t.s.mu.Unlock()
 	}
+	t.s.o.Meter.add(t.done)
 	return t.changes
 }
 
@@ -99,6 +101,7 @@ func (t *Txn) row(e *entry) []byte {
 
 // Range is Store.Range as the transaction sees it: its own changes are at Revision. The emitted bytes stay valid until End.
 func (t *Txn) Range(ctx context.Context, key, end []byte, o RangeOptions, emit func(kv []byte) error) (RangeInfo, error) {
+	t.done.ranges++
 	return (&ranger{s: t.s, txn: t, ctx: ctx, o: o, emit: emit}).run(key, end)
 }
 
@@ -165,6 +168,8 @@ func (t *Txn) collect(key, end []byte) (all []entry) {
 
 // Put sets a key and attaches it to a lease, 0 for none; a former lease loses it. key and value are copied.
 func (t *Txn) Put(key, value []byte, lease int64) {
+	t.done.puts++
+	t.done.putBytes += uint64(len(key) + len(value))
 	t.lock()
 	old := t.leaseOf(key)
 	rev := t.next()
@@ -177,6 +182,7 @@ func (t *Txn) Put(key, value []byte, lease int64) {
 
 // DeleteRange deletes the keys of [key, end) and returns how many there were.
 func (t *Txn) DeleteRange(key, end []byte) int64 {
+	t.done.deletes++
 	victims := t.collect(key, end)
 	if len(victims) == 0 {
 		return 0

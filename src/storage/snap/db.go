@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"quoin.dev/pkg/vfs"
 )
@@ -23,13 +24,17 @@ func (d *Dir) SaveDB(r io.Reader, index uint64) (int64, error) {
 		return n, nil
 	}
 	var n int64
+	begun, written := time.Now(), time.Time{}
 	err := vfs.WriteFile(d.fsys, name, d.tempName(dbName(index)), dbPerm, func(w io.Writer) (err error) {
 		n, err = io.Copy(w, r)
+		written = time.Now()
 		return err
 	})
 	if err != nil {
 		return n, fmt.Errorf("snap: receive database: %w", err)
 	}
+	d.meter.SyncDB.Since(written)
+	d.meter.SaveDB.Since(begun)
 	return n, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
@@ -45,6 +46,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Options struct {
 	FS     vfs.FS      // default: the machine's
 	Logger *zap.Logger // default: none
+	Meter  *Meter      // default: one that nobody reads
 }
 
 // Dir is the snap directory of a member. Its methods may be called from any goroutine.
@@ -52,17 +54,21 @@ type Dir struct {
 	path   string
 	fsys   vfs.FS
 	logger *zap.Logger
+	meter  *Meter
 	temps  atomic.Uint64 // temporary files named so far
 }
 
 // Open returns the directory and creates it when it is missing.
 func Open(path string, o Options) (*Dir, error) {
-	d := &Dir{path: path, fsys: o.FS, logger: o.Logger}
+	d := &Dir{path: path, fsys: o.FS, logger: o.Logger, meter: o.Meter}
 	if d.fsys == nil {
 		d.fsys = vfs.OS()
 	}
 	if d.logger == nil {
 		d.logger = zap.NewNop()
+	}
+	if d.meter == nil {
+		d.meter = NewMeter()
 	}
 	if err := vfs.MkdirAll(d.fsys, path, dirPerm); err != nil {
 		return nil, fmt.Errorf("snap: %w", err)
@@ -83,6 +89,7 @@ func (d *Dir) Save(s *raftpb.Snapshot) error {
 	if raft.IsEmptySnap(s) {
 		return errors.New("snap: an empty snapshot cannot be saved")
 	}
+	begun := time.Now()
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("snap: encode: %w", err)
@@ -91,14 +98,19 @@ func (d *Dir) Save(s *raftpb.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("snap: encode: %w", err)
 	}
+	d.meter.Encode.Since(begun)
+	var written time.Time
 	name := snapName(s.GetMetadata().GetTerm(), s.GetMetadata().GetIndex())
 	err = vfs.WriteFile(d.fsys, filepath.Join(d.path, name), d.tempName(name), filePerm, func(w io.Writer) error {
 		_, err := w.Write(file)
+		written = time.Now()
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("snap: save: %w", err)
 	}
+	d.meter.Fsync.Since(written)
+	d.meter.Save.Since(begun)
 	return nil
 }
 

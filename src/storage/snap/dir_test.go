@@ -210,7 +210,7 @@ func TestPowerCut(t *testing.T) {
 	}})
 	g.Expect(mem.MkdirAll("/snap", 0o700)).To(Succeed())
 	g.Expect(mem.SyncDir("/")).To(Succeed())
-	d = &Dir{path: "/snap", fsys: faulty}
+	d = &Dir{path: "/snap", fsys: faulty, meter: NewMeter()}
 	g.Expect(d.Save(snapshot(5, 1, "five"))).To(Succeed())
 	saved++
 	n, err := d.SaveDB(strings.NewReader(content), 5)

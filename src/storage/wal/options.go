@@ -1,8 +1,6 @@
 package wal
 
 import (
-	"time"
-
 	"go.uber.org/zap"
 
 	"quoin.dev/pkg/vfs"
@@ -16,10 +14,10 @@ const writeBytes = 1 << 20
 
 // Options of a log. The zero value works.
 type Options struct {
-	FS           vfs.FS              // default: the machine's
-	SegmentBytes int64               // default: DefaultSegmentBytes
-	Logger       *zap.Logger         // default: none
-	OnSync       func(time.Duration) // told how long each fdatasync took
+	FS           vfs.FS      // default: the machine's
+	SegmentBytes int64       // default: DefaultSegmentBytes
+	Logger       *zap.Logger // default: none
+	Meter        *Meter      // default: one that nobody reads
 }
 
 func (o Options) withDefaults() Options {
@@ -32,8 +30,8 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	if o.OnSync == nil {
-		o.OnSync = func(time.Duration) {}
+	if o.Meter == nil {
+		o.Meter = NewMeter()
 	}
 	return o
 }

@@ -88,10 +88,13 @@ func (w *WAL) flush() error {
 		return nil
 	}
 	w.dirty = true
+	begun := time.Now()
 	n, err := w.file.WriteAt(w.enc.buf, w.offset)
 	if err != nil {
 		return err
 	}
+	w.options.Meter.Write.Since(begun)
+	w.options.Meter.WrittenBytes.Add(uint64(n))
 	w.offset += int64(n)
 	w.enc.reset()
 	return nil
@@ -110,12 +113,12 @@ func (w *WAL) sync() error {
 		return w.err
 	}
 	if w.dirty {
-		start := time.Now()
+		begun := time.Now()
 		if err := w.file.Datasync(); err != nil {
 			return w.fail(err)
 		}
 		w.dirty = false
-		w.options.OnSync(time.Since(start))
+		w.options.Meter.Fsync.Since(begun)
 	}
 	if w.offset >= w.options.SegmentBytes {
 		if err := w.cut(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	"google.golang.org/protobuf/proto"
@@ -55,8 +54,8 @@ func TestFrameTwin(t *testing.T) {
 func TestReopenAppend(t *testing.T) {
 	g := NewWithT(t)
 	mem := vfs.NewMem()
-	var syncs int
-	w := create(t, mem, Options{OnSync: func(time.Duration) { syncs++ }})
+	m := NewMeter()
+	w := create(t, mem, Options{Meter: m})
 	g.Expect(Exists("/member/wal", mem)).To(BeTrue())
 	_, err := Create("/member/wal", nil, Options{FS: mem})
 	g.Expect(err).To(MatchError(ErrExists))
@@ -64,7 +63,9 @@ func TestReopenAppend(t *testing.T) {
 	g.Expect(err).To(MatchError(vfs.ErrLocked))
 
 	must(t, w.Append(state(1, 1, 2), entries(1, 3, 1)), w.Append(nil, entries(4, 5, 1)), w.Sync(), w.Sync())
-	g.Expect(syncs).To(Equal(1), "one sync for two batches, none when nothing is new")
+	g.Expect(m.Fsync.Snapshot().Count).To(BeEquivalentTo(1), "one sync for two batches, none when nothing is new")
+	g.Expect(m.Write.Snapshot().Count).To(BeEquivalentTo(2))
+	g.Expect(m.WrittenBytes.Load()).To(BeNumerically(">", 100))
 	must(t, w.Close(), w.Close())
 	g.Expect(w.Append(nil, entries(6, 6, 1))).To(MatchError(ErrClosed))
 	g.Expect(names(t, mem, "/member")).To(Equal([]string{"wal"}))
