@@ -12,7 +12,9 @@ import (
 // when that has failed; it is gone when its revoke is applied. Nothing is done per tick: the leases wait in a heap by their
 // deadlines, and a renewal only moves the deadline, which the heap learns when the lease gets to its top.
 type Clock struct {
-	mu sync.Mutex
+	meter *Meter
+
+	mu sync.Mutex // guards what follows
 	// hears: grants and revokes count. running: every lease is known.
 	hears, running bool
 
@@ -30,7 +32,7 @@ type countdown struct {
 }
 
 // NewClock returns a clock that stands still.
-func NewClock() *Clock { return &Clock{wake: make(chan struct{}, 1)} }
+func NewClock() *Clock { return &Clock{meter: newMeter(), wake: make(chan struct{}, 1)} }
 
 // Start begins to run leases down: each from what was left of it at its last checkpoint, and longer by grace, since nobody
 // could renew it while there was no leader. list is called once the clock hears of grants, so none falls between. A lease
@@ -114,6 +116,7 @@ func (c *Clock) Renew(id ID, now time.Time) (l Lease, over <-chan struct{}, err 
 		return d.Lease, d.gone, nil
 	}
 	d.deadline = now.Add(seconds(d.TTL))
+	c.meter.Renewed.Inc()
 	return d.Lease, nil, nil
 }
 

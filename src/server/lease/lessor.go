@@ -72,6 +72,8 @@ func (l *Lessor) Grant(id ID, ttl int64) (Lease, error) {
 	l.leases[id] = e
 	l.persist(e)
 	l.clock.Granted(e.Lease)
+	l.clock.meter.Granted.Inc()
+	l.clock.meter.TTL.Count(e.TTL)
 	return e.Lease, nil
 }
 
@@ -87,6 +89,7 @@ func (l *Lessor) Revoke(id ID) ([][]byte, error) {
 	delete(l.leases, id)
 	schema.DeleteLease(l.rows, int64(id))
 	l.clock.Revoked(id)
+	l.clock.meter.Revoked.Inc()
 	return sortedKeys(e), nil
 }
 

@@ -88,6 +88,9 @@ func (m *Member) unwell(reason error, there bool) {
 	switch {
 	case reason == ErrStopped:
 	case there:
+		if reason == ErrDiskStalled {
+			m.meter.Stalls.Inc()
+		}
 		m.logger.Warn("this member reports that it is not ready", zap.Error(reason))
 	default:
 		m.logger.Info("a reason not to be ready is gone", zap.String("reason", reason.Error()))

@@ -16,6 +16,8 @@ import (
 // Install implements raftnode.Machine: it replaces the database by the one that came with the snapshot, and rebuilds
 // every view of it the way a start does.
 func (a *machine) Install(snapshot *raftpb.Snapshot) {
+	a.m.installing.Store(true)
+	defer a.m.installing.Store(false)
 	index := snapshot.GetMetadata().GetIndex()
 	a.m.logger.Info("applying snapshot", zap.Uint64("snapshot-index", index), zap.Uint64("applied-index", a.m.applied.index()))
 	if err := a.install(snapshot); err != nil {

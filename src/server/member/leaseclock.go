@@ -118,7 +118,7 @@ func (r *revoker) step(now time.Time) (next time.Time, ok bool) {
 	ids, next := r.m.clock.Expired(now, room)
 	for _, id := range ids {
 		p, err := r.m.begin(r.term, &pb.InternalRaftRequest{LeaseRevoke: &pb.LeaseRevokeRequest{ID: int64(id)}})
-		if err != nil {
+		if r.m.meter.refuse(err) != nil {
 			r.failed(id, err)
 			continue
 		}
@@ -144,9 +144,11 @@ func (r *revoker) collect() {
 		case p := <-r.sent:
 			_, err := r.m.await(r.ctx, p.pending)
 			switch {
+			case err == nil:
+				r.m.meter.Leases.Expired.Inc()
 			case errors.Is(err, lease.ErrNotFound):
 				r.m.clock.Revoked(p.id)
-			case err != nil:
+			default:
 				r.failed(p.id, err)
 			}
 			select {

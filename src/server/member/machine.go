@@ -27,6 +27,7 @@ type machine struct {
 	consistent uint64
 	history    *membership.Cluster // the member list as of the entry that is replayed; nil if nobody knows it
 	told       []told              // waiters of the open batch
+	began      time.Time           // when the present entry was begun
 	// over: nothing is applied any more. The member stops, or a snapshot could not be installed and entries are missing.
 	over bool
 }
@@ -60,6 +61,7 @@ func (a *machine) applyBatch(entries []*raftpb.Entry) {
 	m := a.m
 	m.applyMu.Lock()
 	applied := backend.Applied{}
+	a.began = time.Now()
 	for _, e := range entries {
 		if confState := a.applyEntry(e); confState != nil {
 			applied.ConfState = confState
@@ -96,6 +98,7 @@ func (a *machine) applyEntry(e *raftpb.Entry) *raftpb.ConfState {
 		}
 		return nil
 	case raftpb.EntryConfChange:
+		defer func() { a.began = time.Now() }()
 		return a.applyConfChange(e)
 	}
 	panic(fmt.Sprintf("member: log entry %d is a joint configuration change (type %s): expected none, since members "+
@@ -114,11 +117,9 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 		return
 	}
 	room := a.m.roomFor(r, a.m.backend.SizeAhead())
-	begun := time.Now()
 	result := a.m.state.Apply(r, w != nil)
-	if took := time.Since(begun); took > a.m.cfg.WarningApplyDuration {
-		a.m.logger.Warn("apply request took too long", zap.Duration("took", took), zap.Duration("expected-duration", a.m.cfg.WarningApplyDuration),
-			zap.Uint64("index", e.GetIndex()), zap.Int("request-size", len(e.GetData())), zap.Error(result.Err))
+	if r.ClusterMemberAttrSet != nil || r.ClusterVersionSet != nil {
+		a.m.meter.MemberWrites.Inc("set")
 	}
 	if r.Alarm != nil {
 		a.m.followAlarm(r.Alarm)
@@ -128,6 +129,20 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 	}
 	if w != nil {
 		a.told = append(a.told, told{w, outcome{result: result}})
+	}
+	a.took(e, kindOf(r), result.Err)
+}
+
+// took notes how long an entry took. The next one begins when it ends.
+func (a *machine) took(e *raftpb.Entry, kind string, err error) {
+	now := time.Now()
+	took, expected := now.Sub(a.began), a.m.cfg.WarningApplyDuration
+	a.began = now
+	a.m.meter.Applies.Observe(kind, err == nil, took)
+	if took > expected {
+		a.m.meter.SlowApplies.Inc()
+		a.m.logger.Warn("apply request took too long", zap.Duration("took", took), zap.Duration("expected-duration", expected),
+			zap.String("request", kind), zap.Uint64("index", e.GetIndex()), zap.Int("request-size", len(e.GetData())), zap.Error(err))
 	}
 }
 
@@ -167,6 +182,7 @@ func (a *machine) applyConfChange(e *raftpb.Entry) *raftpb.ConfState {
 	}
 	effect, err := m.state.Members.Apply(change)
 	if err != nil {
+		m.meter.RefusedWrites.Inc(changes[change.GetType()])
 		m.logger.Warn("refused a membership change", zap.Uint64("index", e.GetIndex()), zap.Error(err))
 		change.NodeId = new(uint64(0))
 		a.tellRaft(change)
@@ -175,6 +191,7 @@ func (a *machine) applyConfChange(e *raftpb.Entry) *raftpb.ConfState {
 		if confState == nil {
 			return nil
 		}
+		m.meter.MemberWrites.Inc(effects[effect.Kind])
 		m.connect(effect)
 		defer m.logger.Info("applied a membership change", zap.Stringer("type", change.GetType()),
 			zap.String("member-id", membership.FormatID(change.GetNodeId())))

@@ -56,6 +56,7 @@ type Member struct {
 	failing   sync.Once
 	id        uint64
 	clusterID uint64
+	meter     *Meter
 
 	node       *raftnode.Node
 	transport  *peer.Transport
@@ -87,6 +88,7 @@ type Member struct {
 	watches    *watch.Hub
 	clock      *lease.Clock
 	snapshots  snapshotter
+	installing atomic.Bool // a received snapshot
 	full       token       // the database has no room left
 	committing stall.Watch // the applier, which waits for the disk when too much is pending
 	health     health

@@ -43,7 +43,8 @@ func (m *Member) PromoteMember(ctx context.Context, id uint64) (members []member
 
 // promoteHere promotes where this member leads, once it has applied what was acknowledged before: the learner may have been
 // added through another member.
-func (m *Member) promoteHere(ctx context.Context, id uint64) ([]membership.Member, error) {
+func (m *Member) promoteHere(ctx context.Context, id uint64) (members []membership.Member, err error) {
+	defer func() { m.meter.promoted(err) }()
 	if m.node.Leader() != m.id {
 		return nil, ErrNotLeader
 	}

@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	pb "quoin.dev/api/etcdserverpb"
@@ -21,6 +22,13 @@ var (
 	ErrStopped               = errors.New("etcdserver: server stopped")
 )
 
+// What is too much where a request is refused for that.
+var (
+	errLag      = fmt.Errorf("%w", ErrTooManyRequests) // committed, and not applied yet
+	errInFlight = fmt.Errorf("%w", ErrTooManyRequests) // under way
+	errQueue    = fmt.Errorf("%w", ErrTooManyRequests) // waiting for a leader
+)
+
 // Propose sends a request through the log and returns what became of it on this member. The request must not be changed
 // afterwards.
 func (m *Member) Propose(ctx context.Context, r *pb.InternalRaftRequest) (apply.Result, error) {
@@ -34,7 +42,7 @@ const anyTerm = 0
 func (m *Member) proposeIn(ctx context.Context, term uint64, r *pb.InternalRaftRequest) (apply.Result, error) {
 	p, err := m.begin(term, r)
 	if err != nil {
-		return apply.Result{}, err
+		return apply.Result{}, m.meter.refuse(err)
 	}
 	o, err := m.await(ctx, p)
 	if showsKeys(r) && m.Trusted() != nil {
@@ -48,12 +56,13 @@ type pending struct {
 	id    uint64
 	w     *waiter
 	start time.Time
+	kind  string // empty for a change of membership
 }
 
 // begin sends a request on its way; await has to follow.
 func (m *Member) begin(term uint64, r *pb.InternalRaftRequest) (pending, error) {
 	if m.behind(makesRoom(r)) {
-		return pending{}, ErrTooManyRequests
+		return pending{}, errLag
 	}
 	if err := m.admitSize(r); err != nil {
 		return pending{}, err
@@ -69,7 +78,9 @@ func (m *Member) begin(term uint64, r *pb.InternalRaftRequest) (pending, error) 
 	if err != nil {
 		return pending{}, err
 	}
-	return m.send(id, raftnode.Proposal{Data: data, Term: term, Urgent: makesRoom(r)})
+	p, err := m.send(id, raftnode.Proposal{Data: data, Term: term, Urgent: makesRoom(r)})
+	p.kind = kindOf(r)
+	return p, err
 }
 
 // send gives an encoded request to raft.
@@ -80,12 +91,12 @@ func (m *Member) send(id uint64, proposal raftnode.Proposal) (pending, error) {
 	start := time.Now()
 	p := pending{id: id, w: m.waits.add(id, start.Add(m.cfg.RequestTimeout()), len(proposal.Data), proposal.Urgent), start: start}
 	if p.w == nil {
-		return pending{}, ErrTooManyRequests
+		return pending{}, errInFlight
 	}
 	proposal.Owner = p.w
 	if err := m.node.Propose(proposal); err != nil {
 		m.waits.abandon(id)
-		return pending{}, ErrTooManyRequests
+		return pending{}, errQueue
 	}
 	return p, nil
 }
@@ -95,11 +106,16 @@ func (m *Member) await(ctx context.Context, p pending) (outcome, error) {
 	select {
 	case o := <-p.w.done:
 		if o.timedOut {
+			m.meter.unanswered(p)
 			return outcome{}, m.timeoutError(p.start)
+		}
+		if p.kind != "" {
+			m.meter.Requests.Observe(p.kind, true, time.Since(p.start))
 		}
 		return o, o.result.Err
 	case <-ctx.Done():
 		m.waits.abandon(p.id)
+		m.meter.unanswered(p)
 		return outcome{}, ctx.Err()
 	case <-m.stopping:
 		return outcome{}, ErrStopped

@@ -19,6 +19,7 @@ type reads struct {
 	alone   func() (uint64, bool) // the commit index if there is nobody to ask, or nil
 	nextID  func() uint64
 	applied *applyWatch
+	meter   *Meter
 
 	wake chan struct{} // capacity 1: next is not empty
 
@@ -50,7 +51,7 @@ const answersBuffered = 64
 
 func newReads(ask func([]byte), nextID func() uint64, applied *applyWatch) *reads {
 	return &reads{
-		ask: ask, nextID: nextID, applied: applied,
+		ask: ask, nextID: nextID, applied: applied, meter: newMeter(),
 		wake:    make(chan struct{}, 1),
 		next:    &readRound{done: make(chan struct{})},
 		answers: make(chan raft.ReadState, answersBuffered),
@@ -109,6 +110,7 @@ func (r *reads) run(stop <-chan struct{}, timeout time.Duration) {
 
 		index, err := r.index(stop, timeout)
 		if err != nil {
+			r.meter.FailedReads.Inc()
 			round.end(err)
 			continue
 		}
@@ -123,7 +125,10 @@ func (r *reads) await(round *readRound, index uint64, timeout time.Duration) {
 		round.end(nil)
 		return
 	}
-	late := time.AfterFunc(timeout, func() { round.end(ErrTimeout) })
+	late := time.AfterFunc(timeout, func() {
+		r.meter.FailedReads.Inc()
+		round.end(ErrTimeout)
+	})
 	r.applied.after(index, func() {
 		late.Stop()
 		round.end(nil)
@@ -149,6 +154,7 @@ func (r *reads) index(stop <-chan struct{}, timeout time.Duration) (uint64, erro
 					return a.Index, nil
 				}
 			case <-retry.C:
+				r.meter.SlowReadIndexes.Inc()
 				break attempt
 			case <-r.changed:
 				break attempt

@@ -50,6 +50,7 @@ func (m *Member) position() position {
 
 // positionLocked is position for who holds applyMu.
 func (m *Member) positionLocked() position {
+	m.meter.MemberReads.Inc()
 	return position{
 		index:     m.applied.index(),
 		term:      m.appliedTerm,

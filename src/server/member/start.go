@@ -32,6 +32,7 @@ func Start(o Options) (*Member, error) {
 		logger:    o.Logger,
 		fatal:     o.Fatal,
 		fs:        o.FS,
+		meter:     newMeter(),
 		names:     o.Resolver,
 		health:    health{changed: make(chan struct{})},
 		peerTLS:   o.PeerTLS,
@@ -48,6 +49,7 @@ func Start(o Options) (*Member, error) {
 		removed:   make(chan struct{}),
 		stopping:  make(chan struct{}),
 	}
+	m.meter.Leases, m.meter.Watches = m.clock.Meter(), m.watches.Meter()
 	if m.fs == nil {
 		m.fs = vfs.OS()
 	}
@@ -73,6 +75,7 @@ func (m *Member) start() error {
 	m.defragmentAtStart()
 	m.ids = newRequestIDs(m.id, time.Now())
 	m.reads = newReads(func(token []byte) { m.node.ReadIndex(token) }, m.ids.next, m.applied)
+	m.reads.meter = m.meter
 	m.reads.alone = func() (uint64, bool) { return m.node.CommitAlone() }
 	m.transport = peer.New(peer.Config{
 		LocalID:      m.id,
@@ -89,6 +92,7 @@ func (m *Member) start() error {
 		ReadTimeout:  m.cfg.Raft.ReadTimeout,
 		WriteTimeout: m.cfg.Raft.WriteTimeout,
 		Logger:       m.logger,
+		Observer:     m.meter.Peers,
 		OnRemoved:    m.toldRemoved,
 	})
 	snapshotIndex := b.snapshot.GetMetadata().GetIndex()
@@ -115,6 +119,7 @@ func (m *Member) start() error {
 		m.transport.Stop()
 		return err
 	}
+	m.meter.Node = m.node.Meter()
 	m.checker = m.newChecker()
 	m.differs(m.state.Alarms.Raised(m.id, pb.AlarmType_CORRUPT))
 	if m.forcedTo == 0 {
@@ -168,7 +173,7 @@ func (m *Member) openDirectory() error {
 	if err := checkWritable(m.cfg.MemberDir()); err != nil {
 		return err
 	}
-	snaps, err := snap.Open(m.cfg.SnapDir(), snap.Options{Logger: m.logger})
+	snaps, err := snap.Open(m.cfg.SnapDir(), snap.Options{Logger: m.logger, Meter: m.meter.Snap})
 	m.snaps = snaps
 	return err
 }

@@ -29,7 +29,7 @@ import (
 func (m *Member) dbPath() string { return filepath.Join(m.cfg.SnapDir(), "db") }
 
 func (m *Member) walOptions() wal.Options {
-	return wal.Options{FS: m.fs, Logger: m.logger}
+	return wal.Options{FS: m.fs, Logger: m.logger, Meter: m.meter.WAL}
 }
 
 // openState opens the database and builds every view of it. A start and the installation of a snapshot share it, so
@@ -44,11 +44,12 @@ func (m *Member) openState() error {
 		Mlock:         m.cfg.MemoryMlock,
 		Logger:        m.logger,
 		OnFatal:       m.fail,
+		Meter:         m.meter.Backend,
 	})
 	if err != nil {
 		return err
 	}
-	state, err := loadState(b, m.cfg, m.clock, m.logger)
+	state, err := loadState(b, m.cfg, m.clock, m.meter.KV, m.logger)
 	if err != nil {
 		_ = b.Close()
 		return err
@@ -73,7 +74,7 @@ func (m *Member) openStateAtStart() error {
 	return err
 }
 
-func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, logger *zap.Logger) (*apply.State, error) {
+func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, counts *mvcc.Meter, logger *zap.Logger) (*apply.State, error) {
 	view := b.View()
 	defer view.Close()
 	if err := schema.CheckStorageVersion(view); err != nil {
@@ -99,7 +100,7 @@ func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, logge
 		return nil, err
 	}
 	kv, err := mvcc.Open(b, mvcc.Options{
-		Logger: logger, Leases: leases,
+		Logger: logger, Leases: leases, Meter: counts,
 		CompactionBatch: cfg.Compaction.BatchLimit, CompactionPause: cfg.Compaction.SleepInterval,
 	})
 	if err != nil {

@@ -14,16 +14,22 @@ import (
 func (n *Node) runCore() {
 	ticker := time.NewTicker(n.cfg.TickInterval)
 	defer ticker.Stop()
+	ticked := time.Now()
 	for {
 		select {
 		case <-n.stop:
 			return
 		case <-ticker.C:
+			now := time.Now()
+			if n.leader.Load() == n.cfg.ID && now.Sub(ticked) >= 2*n.cfg.TickInterval {
+				n.meter.LateTicks.Inc()
+			}
+			ticked = now
 			n.raw.Tick()
 			n.fillVacancy()
 			n.blocked = false
 			n.propose(nil) // raft may take what it refused before, and the owners of held proposals may be gone
-			n.yieldIfUnfit(time.Now())
+			n.yieldIfUnfit(now)
 		case <-n.inbox.wake:
 		}
 		n.handle(n.inbox.take())
@@ -230,6 +236,9 @@ func (n *Node) publishStatus() {
 	term, lead := s.HardState.GetTerm(), s.Lead
 	termChanged := n.term.Swap(term) != term
 	leadChanged := n.leader.Swap(lead) != lead
+	if leadChanged && lead != raft.None {
+		n.meter.LeaderChanges.Inc()
+	}
 	if termChanged || leadChanged {
 		n.blocked, n.refusedAt = false, nil
 		n.cfg.LeaderChanged(lead, term)

@@ -110,6 +110,7 @@ type Node struct {
 	refusedAt *uint64
 	appends   queue[appendWork]
 	applies   queue[applyWork]
+	meter     Meter
 	stopOnce  sync.Once
 	stop      chan struct{}
 	done      sync.WaitGroup

@@ -37,6 +37,12 @@ func (q *queue[T]) takeAll(reuse []T) (items []T, ok bool) {
 	return items, true
 }
 
+func (q *queue[T]) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items)
+}
+
 func (q *queue[T]) close() {
 	q.mu.Lock()
 	q.closed = true

@@ -42,6 +42,7 @@ type Hub struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 	loops  sync.WaitGroup
+	meter  Meter
 
 	// storeMu lets those who read rows finish before the store is taken away.
 	storeMu sync.RWMutex
@@ -52,6 +53,7 @@ type Hub struct {
 	allBytes int64        // about how much may wait in all of them together
 
 	mu         sync.Mutex // before the lock of a stream
+	open       map[*Stream]struct{}
 	attached   bool
 	upToDate   matcher
 	late       matcher
@@ -68,7 +70,7 @@ type Hub struct {
 
 // New returns a hub without a store.
 func New(logger *zap.Logger) *Hub {
-	h := &Hub{logger: logger, allBytes: allBytes, moves: make(chan struct{}, 1)}
+	h := &Hub{logger: logger, allBytes: allBytes, open: map[*Stream]struct{}{}, moves: make(chan struct{}, 1)}
 	h.inbox.init()
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	h.loops.Go(h.dispatch)
@@ -120,7 +122,11 @@ func (h *Hub) Publish(changes []mvcc.Change) {
 // NewStream returns an empty stream; it has to be closed.
 func (h *Hub) NewStream() *Stream {
 	h.streams.Add(1)
-	return &Stream{hub: h, watchers: map[int64]*Watcher{}, wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
+	s := &Stream{hub: h, watchers: map[int64]*Watcher{}, wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open[s] = struct{}{}
+	return s
 }
 
 // Close removes the watchers of a stream.
@@ -128,6 +134,7 @@ func (s *Stream) Close() {
 	s.hub.streams.Add(-1)
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
+	delete(s.hub.open, s)
 	for _, w := range s.watchers {
 		s.hub.remove(w)
 	}

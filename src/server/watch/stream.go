@@ -75,6 +75,7 @@ type Stream struct {
 func (s *Stream) Next(ctx context.Context, tick <-chan time.Time) (Reply, error) {
 	for {
 		if e := s.pop(); e != nil {
+			s.hub.meter.Events.Add(uint64(len(e.events)))
 			return s.hub.reply(e), nil
 		}
 		select {
