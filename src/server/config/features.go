@@ -109,6 +109,26 @@ func (f *Features) Set(s string) error {
 	return nil
 }
 
+// Gate is a feature gate with its stage, ALPHA or BETA.
+type Gate struct {
+	Name, Stage string
+	On          bool
+}
+
+// Gates lists every gate, and those of the two stages, which are on if the operator has switched on all of them.
+func (f Features) Gates() []Gate {
+	gates := []Gate{{"AllAlpha", "ALPHA", true}, {"AllBeta", "BETA", true}}
+	for _, name := range slices.Sorted(maps.Keys(beta)) {
+		all := &gates[0]
+		if beta[name] {
+			all = &gates[1]
+		}
+		all.On = all.On && f[name]
+		gates = append(gates, Gate{name, all.Stage, f.Enabled(name)})
+	}
+	return gates
+}
+
 // validate looks at what was set, not at what is on without a word: who asks for one half of a feature alone is refused, as by
 // etcd.
 func (f Features) validate() error {

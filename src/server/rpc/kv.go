@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -61,8 +62,14 @@ func (s *kvServer) splicedRange(ctx context.Context, r *pb.RangeRequest) (*range
 	if err := validateRange(r); err != nil {
 		return nil, err
 	}
+	begun := time.Now()
 	if err := s.beforeRead(ctx, r.Serializable); err != nil {
+		s.m.Meter().Requests.Observe(member.KindRange, false, time.Since(begun))
 		return nil, toWire(err)
+	}
+	reading := begun
+	if !r.Serializable {
+		reading = time.Now()
 	}
 	reply := new(rangeReply)
 	err := s.m.Read(func(state *apply.State) error {
@@ -72,6 +79,9 @@ func (s *kvServer) splicedRange(ctx context.Context, r *pb.RangeRequest) (*range
 		}
 		return err
 	})
+	ended := time.Now()
+	s.m.Meter().Requests.Observe(member.KindRange, err == nil, ended.Sub(begun))
+	s.m.Meter().Reads.Observe(member.KindRange, err == nil, ended.Sub(reading))
 	if err != nil {
 		reply.free()
 		return nil, toWire(err)
@@ -128,15 +138,21 @@ func (s *kvServer) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, 
 	if !apply.OnlyReads(r) {
 		return propose[pb.TxnResponse](ctx, s.m, &pb.InternalRaftRequest{Txn: r})
 	}
+	begun := time.Now()
+	response, err := s.readTxn(ctx, r)
+	s.m.Meter().Requests.Observe(member.KindReadonlyTxn, err == nil, time.Since(begun))
+	return response, toWire(err)
+}
+
+func (s *kvServer) readTxn(ctx context.Context, r *pb.TxnRequest) (response *pb.TxnResponse, err error) {
 	if err := s.beforeRead(ctx, apply.OnlySerializable(r)); err != nil {
-		return nil, toWire(err)
+		return nil, err
 	}
-	var response *pb.TxnResponse
-	err := s.m.Read(func(state *apply.State) (err error) {
+	err = s.m.Read(func(state *apply.State) (err error) {
 		response, err = state.ReadTxn(ctx, r)
 		return err
 	})
-	return response, toWire(err)
+	return response, err
 }
 
 func (s *kvServer) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {

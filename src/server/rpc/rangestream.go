@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -9,6 +10,7 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/apply"
+	"quoin.dev/server/member"
 	"quoin.dev/storage/mvcc"
 )
 
@@ -17,10 +19,12 @@ const firstChunkKeys = 10
 
 // RangeStream answers a range in several messages, in memory bounded by the size of one. All of them show the revision
 // that the first one found; the last one carries the header, whether there is more, and the count.
-func (s *kvServer) RangeStream(r *pb.RangeRequest, stream grpc.ServerStreamingServer[pb.RangeStreamResponse]) error {
+func (s *kvServer) RangeStream(r *pb.RangeRequest, stream grpc.ServerStreamingServer[pb.RangeStreamResponse]) (err error) {
 	if err := validateStream(r); err != nil {
 		return err
 	}
+	begun := time.Now()
+	defer func() { s.m.Meter().Requests.Observe(member.KindRangeStream, err == nil, time.Since(begun)) }()
 	ctx := stream.Context()
 	if err := s.beforeRead(ctx, r.Serializable); err != nil {
 		return toWire(err)

@@ -3,6 +3,7 @@
 package rpc
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,7 +15,6 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/v3electionpb"
 	"quoin.dev/api/v3lockpb"
-	"quoin.dev/pkg/vtcodec"
 
 	"quoin.dev/server/member"
 )
@@ -38,6 +38,7 @@ type Options struct {
 	// Credentials tell what is known of a connection; nil: nothing, and they are in plain text.
 	Credentials          credentials.TransportCredentials
 	MaxConcurrentStreams uint32
+	Meter                *Meter // nil: one that nobody reads
 	// KeepAliveMinTime is how often a client may ping; KeepAliveInterval and KeepAliveTimeout are how the server does.
 	KeepAliveMinTime, KeepAliveInterval, KeepAliveTimeout time.Duration
 	// SlowAfter is how long a request with one answer may take before it is logged; 0: as long as it likes.
@@ -47,16 +48,19 @@ type Options struct {
 
 // NewServer returns a gRPC server with every service of m registered. The caller serves listeners with it and stops it.
 func NewServer(m *member.Member, o Options) *grpc.Server {
+	if o.Meter == nil {
+		o.Meter = NewMeter(false)
+	}
 	learner := learnerGuard{m.IsLearner}
 	leader := &leaderGuard{hasLeader: m.HasLeader, election: m.ElectionTimeout()}
-	unary := []grpc.UnaryServerInterceptor{learner.unary, leader.unary}
+	unary := []grpc.UnaryServerInterceptor{o.Meter.unary, learner.unary, leader.unary}
 	if o.SlowAfter > 0 && o.Logger != nil {
-		unary = append([]grpc.UnaryServerInterceptor{slowLog{o.SlowAfter, o.Logger}.unary}, unary...)
+		unary = slices.Insert(unary, 1, slowLog{o.SlowAfter, o.Logger}.unary)
 	}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(unary...),
-		grpc.ChainStreamInterceptor(learner.stream, leader.stream),
-		grpc.ForceServerCodecV2(vtcodec.Codec{}),
+		grpc.ChainStreamInterceptor(o.Meter.stream, learner.stream, leader.stream),
+		grpc.ForceServerCodecV2(countingCodec{m: o.Meter}),
 		grpc.ConnectionTimeout(greetingTimeout),
 		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + OverheadBytes),
 		grpc.MaxSendMsgSize(1<<31 - 1),
@@ -78,7 +82,8 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 	pb.RegisterMaintenanceServer(s, &maintenanceServer{m: m, stall: snapshotStall})
 	pb.RegisterClusterServer(s, &clusterServer{m: m})
 	pb.RegisterLeaseServer(s, &leaseServer{m: m})
-	pb.RegisterWatchServer(s, &watchServer{m: m, progress: m.WatchProgressInterval()})
+	pb.RegisterWatchServer(s, &watchServer{m: m, progress: m.WatchProgressInterval(), meter: o.Meter})
 	healthpb.RegisterHealthServer(s, newHealth(m))
+	o.Meter.know(s.GetServiceInfo())
 	return s
 }

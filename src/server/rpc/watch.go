@@ -41,6 +41,7 @@ type watchServer struct {
 	pb.UnimplementedWatchServer
 	m        *member.Member
 	progress time.Duration // how often a watch that is quiet hears of the revision
+	meter    *Meter
 }
 
 // watchSender writes the replies of one stream.
@@ -76,7 +77,9 @@ func (s *watchServer) Watch(client grpc.BidiStreamingServer[pb.WatchRequest, pb.
 			err = s.m.Trusted()
 		}
 		if err == nil {
+			begun := time.Now()
 			err = sender.send(&reply)
+			s.meter.Watch.sent(&reply, time.Since(begun))
 		} else {
 			err = context.Cause(ctx)
 		}
