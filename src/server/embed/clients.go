@@ -13,6 +13,7 @@ import (
 
 	"quoin.dev/server/config"
 	"quoin.dev/server/gateway"
+	"quoin.dev/server/metrics"
 	"quoin.dev/server/oneport"
 	"quoin.dev/server/rpc"
 )
@@ -53,11 +54,14 @@ type web struct {
 	ports   []*oneport.Port
 	servers []*http.Server
 	gateway *gateway.Gateway // nil if it is not wanted
+	metrics http.Handler
 }
 
 // openClients serves all listeners of clients.
 func (s *Server) openClients() (err error) {
+	calls := rpc.NewMeter(s.cfg.Metrics == "extensive")
 	s.grpc = rpc.NewServer(s.Member, rpc.Options{
+		Meter:                calls,
 		Credentials:          oneport.Credentials(),
 		MaxConcurrentStreams: s.cfg.Limits.MaxConcurrentStreams,
 		KeepAliveMinTime:     s.cfg.GRPC.KeepAliveMinTime,
@@ -66,6 +70,7 @@ func (s *Server) openClients() (err error) {
 		SlowAfter:            s.cfg.WarningUnaryRequestDuration,
 		Logger:               s.logger,
 	})
+	s.web.metrics = metrics.Handler(metrics.Options{Config: s.cfg, Member: s.Member, Calls: calls, Checks: &s.checks})
 	if s.cfg.HTTP.EnableGateway {
 		s.web.gateway, err = gateway.New(s.grpc, gateway.Options{MaxMessageBytes: messageRoom * (s.Member.MaxRequestBytes() + rpc.OverheadBytes)})
 		if err != nil {

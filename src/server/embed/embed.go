@@ -18,6 +18,7 @@ import (
 
 	"quoin.dev/server/config"
 	"quoin.dev/server/member"
+	"quoin.dev/server/metrics"
 	"quoin.dev/server/peer"
 )
 
@@ -39,6 +40,7 @@ type Server struct {
 	peers   []net.Listener
 	clients clientListeners
 	web     web
+	checks  metrics.Checks
 	peer    *http.Server
 	// peerHandler is nil until the member runs.
 	peerHandler atomic.Pointer[http.Handler]

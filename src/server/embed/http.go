@@ -16,7 +16,8 @@ import (
 // clientHandler answers HTTP on the client port: everything that is not gRPC.
 func (s *Server) clientHandler() (http.Handler, error) {
 	mux := http.NewServeMux()
-	probe.Register(mux, s.Member)
+	probe.Register(mux, s.Member, &s.checks)
+	mux.Handle("/metrics", s.web.metrics)
 	mux.HandleFunc("/version", s.Member.ServeVersion)
 	mux.HandleFunc("/debug/vars", s.serveVars)
 	if s.web.gateway != nil {
@@ -41,7 +42,8 @@ func (s *Server) clientHandler() (http.Handler, error) {
 // metricsHandler answers on the further ports for those who look after members.
 func (s *Server) metricsHandler() http.Handler {
 	mux := http.NewServeMux()
-	probe.Register(mux, s.Member)
+	probe.Register(mux, s.Member, &s.checks)
+	mux.Handle("/metrics", s.web.metrics)
 	return mux
 }
 

@@ -82,6 +82,8 @@ func (a alarmsRaised) Error() string { return fmt.Sprintf("alarms activated: %d"
 
 // checks are all that a member is asked.
 type checks struct {
+	observer Observer
+
 	local, latest, alarms, leader, known *check
 	live, ready                          []*check
 }

@@ -24,6 +24,7 @@ func (c *checks) serveHealth(w http.ResponseWriter, r *http.Request) {
 	if body.Reason = c.unhealthy(ctx, query["exclude"], query.Get("serializable") == "true"); body.Reason != "" {
 		body.Health = "false"
 	}
+	c.observer.Health(body.Reason == "")
 	text, err := json.Marshal(body)
 	if err != nil || body.Reason != "" {
 		http.Error(w, string(text), http.StatusServiceUnavailable)

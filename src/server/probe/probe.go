@@ -34,15 +34,24 @@ type Member interface {
 	Trusted() error
 }
 
+// Observer is told every answer, for metrics.
+type Observer interface {
+	// Health is an answer of /health.
+	Health(good bool)
+	// Check is one check for "livez" or "readyz".
+	Check(of, name string, good bool)
+}
+
 // Register adds /health, /livez and /readyz to a server.
-func Register(mux *http.ServeMux, m Member) {
+func Register(mux *http.ServeMux, m Member, o Observer) {
 	c := newChecks(m)
+	c.observer = o
 	mux.HandleFunc("/health", onlyGet(c.serveHealth))
 	for path, list := range map[string][]*check{"/livez": c.live, "/readyz": c.ready} {
-		mux.HandleFunc(path, onlyGet(func(w http.ResponseWriter, r *http.Request) { serveChecks(w, r, list) }))
+		mux.HandleFunc(path, onlyGet(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, path, list) }))
 		for _, one := range list {
 			if !one.quiet {
-				mux.HandleFunc(path+"/"+one.name, onlyGet(func(w http.ResponseWriter, r *http.Request) { serveChecks(w, r, []*check{one}) }))
+				mux.HandleFunc(path+"/"+one.name, onlyGet(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, path, []*check{one}) }))
 			}
 		}
 	}
@@ -59,8 +68,8 @@ func onlyGet(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// serveChecks answers with one line per check if it is asked to be verbose or one fails, and with ok otherwise.
-func serveChecks(w http.ResponseWriter, r *http.Request, list []*check) {
+// serve answers with one line per check if it is asked to be verbose or one fails, and with ok otherwise.
+func (c *checks) serve(w http.ResponseWriter, r *http.Request, path string, list []*check) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
 	excluded := r.URL.Query()["exclude"]
@@ -68,13 +77,14 @@ func serveChecks(w http.ResponseWriter, r *http.Request, list []*check) {
 	results := runAll(ctx, list)
 	var body strings.Builder
 	failed := false
-	for i, c := range list {
+	for i, one := range list {
+		c.observer.Check(path[1:], one.name, results[i] == nil)
 		switch {
 		case results[i] != nil:
 			failed = true
-			body.WriteString("[-]" + c.name + " failed: " + results[i].Error() + "\n")
-		case !c.quiet:
-			body.WriteString("[+]" + c.name + " ok\n")
+			body.WriteString("[-]" + one.name + " failed: " + results[i].Error() + "\n")
+		case !one.quiet:
+			body.WriteString("[+]" + one.name + " ok\n")
 		}
 	}
 	if failed {

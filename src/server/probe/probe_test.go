@@ -35,6 +35,12 @@ type patient struct {
 	underWay      atomic.Int32
 }
 
+// nobody wants to know.
+type nobody struct{}
+
+func (nobody) Health(bool)                {}
+func (nobody) Check(string, string, bool) {}
+
 func (p *patient) question() func() {
 	p.underWay.Add(1)
 	if p.hangs != nil {
@@ -88,7 +94,7 @@ func alarms(types ...pb.AlarmType) (list []*pb.AlarmMember) {
 
 func get(m Member, path string) (status int, body string) {
 	mux := http.NewServeMux()
-	Register(mux, m)
+	Register(mux, m, nobody{})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, w.Body.String()
@@ -187,7 +193,7 @@ func TestAnswersComeWhateverHangs(t *testing.T) {
 					defer close(m.hangs)
 				}
 				mux := http.NewServeMux()
-				Register(mux, m)
+				Register(mux, m, nobody{})
 				start := time.Now()
 				answers := make(chan int, 50)
 				for range cap(answers) {
