@@ -25,6 +25,7 @@ var parts = []part{
 	{"lint", "gofmt, go vet, staticcheck, fresh BUILD files", lint},
 	{"vulnerabilities", "govulncheck, where its database can be reached", vulnerabilities},
 	{"unit", "the tests of every module of the workspace", unit},
+	{"fuzz", "every fuzz target of the workspace, for a few seconds", fuzz},
 	{"e2e", "real processes: one member, clusters, kills", endToEnd},
 	{"interop", "etcd's client, command line and data directories against quoin", interop},
 	{"distribution", "the same bytes from the go command, Bazel and Nix, where these can be had", distribution},

@@ -81,3 +81,23 @@ func TestParseFounders(t *testing.T) {
 		}
 	}
 }
+
+// FuzzFounders: a list that is understood means the same when it is written out and read again.
+func FuzzFounders(f *testing.F) {
+	for _, seed := range []string{"", "a=http://h:1", "a=http://h:1,b=https://[::1]:2,a=http://h:3", "=http://h:1", "a=", "a=unix://x,b=unixs://y", ",", "a=b=http://h:1", "a=http://h:1&x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		founders, err := clusterurl.ParseFounders(s)
+		if err != nil {
+			return
+		}
+		again, err := clusterurl.ParseFounders(founders.String())
+		if err != nil {
+			t.Fatalf("%q was understood, and its form %q is not: %v", s, founders.String(), err)
+		}
+		if again.String() != founders.String() {
+			t.Fatalf("%q became %q and then %q", s, founders.String(), again.String())
+		}
+	})
+}
