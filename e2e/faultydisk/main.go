@@ -39,7 +39,7 @@ func run() error {
 	defer log.Close()
 	d := newDisk(cfg.DataDir + ".disk")
 	go d.follow()
-	server, err := embed.StartOn(d.fault, cfg, log.Logger)
+	server, err := embed.StartWith(cfg, embed.Options{Logger: log.Logger, FS: d.fault})
 	if err != nil {
 		return err
 	}

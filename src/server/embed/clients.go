@@ -29,13 +29,13 @@ type clientListeners struct {
 }
 
 // listen opens all of them, or none.
-func (l *clientListeners) listen(cfg *config.Config, secure *tls.Config, options socketOptions) error {
+func (l *clientListeners) listen(cfg *config.Config, secure *tls.Config, how sockets) error {
 	for _, open := range []struct {
 		urls []url.URL
 		to   *[]net.Listener
 	}{{cfg.ListenClientURLs, &l.grpc}, {cfg.ListenClientHTTPURLs, &l.http}, {cfg.ListenMetricsURLs, &l.metrics}} {
 		var err error
-		if *open.to, err = listen(open.urls, secure, options); err != nil {
+		if *open.to, err = listen(open.urls, secure, how); err != nil {
 			l.close()
 			return err
 		}
@@ -81,6 +81,7 @@ func (s *Server) openClients() (err error) {
 	if err != nil {
 		return fmt.Errorf("embed: %w", err)
 	}
+	s.serve(s.memory, s.grpc.Serve)
 	apart := len(s.clients.http) > 0
 	s.servePorts(s.clients.grpc, oneport.Options{NoHTTP: apart}, orGRPC(s.grpc, handler))
 	s.servePorts(s.clients.http, oneport.Options{NoGRPC: true}, handler)

@@ -1,4 +1,3 @@
-// Package embed starts a member inside a Go program: its listeners, the member itself, and the services on top of it.
 package embed
 
 import (
@@ -29,12 +28,15 @@ const (
 	readyTimeout = 5 * time.Second
 )
 
-// Server is a running member with its network.
+// Server is a running member with its network. Its methods may be called from any goroutine.
 type Server struct {
+	// Member is what the server is built around, for what its methods do not offer.
 	Member *member.Member
 
 	fs      vfs.FS
 	cfg     *config.Config
+	given   *givenSockets
+	memory  *memoryListener
 	logger  *zap.Logger
 	grpc    *grpc.Server
 	peers   []net.Listener
@@ -67,18 +69,37 @@ func (s *Server) MetricsAddrs() []net.Addr { return addrs(s.clients.metrics) }
 // PeerAddrs are the addresses on which other members are served.
 func (s *Server) PeerAddrs() []net.Addr { return addrs(s.peers) }
 
-// Start brings a member up. It returns when the member runs; Serving tells when clients are served. After an error
-// nothing is left running.
-func Start(cfg *config.Config, logger *zap.Logger) (*Server, error) {
-	return StartOn(vfs.OS(), cfg, logger)
+// Options are what a server needs beside its settings. The zero value is a server that logs nothing.
+type Options struct {
+	Logger *zap.Logger // nil: nobody is told
+	// Sockets are listening sockets that are open already, such as those of a service manager. Each has to be named by a URL of
+	// the settings, which is not opened then. They are the server's from here on, and closed with it, even if it does not start.
+	Sockets []net.Listener
+	// FS holds the write-ahead log; nil for that of the system. It is the seam for faults of the disk.
+	FS vfs.FS
 }
 
-// StartOn is Start with the write-ahead log on a file system of the caller's: the seam for faults of the disk.
-func StartOn(fs vfs.FS, cfg *config.Config, logger *zap.Logger) (*Server, error) {
+// Start brings a member up, with a logger that may be nil. It may take long: a large log is read, and a member that joins asks
+// the others. It returns when the member runs; Serving tells when clients are served. After an error nothing is left running.
+// The settings must not be changed any more.
+func Start(cfg *config.Config, logger *zap.Logger) (*Server, error) {
+	return StartWith(cfg, Options{Logger: logger})
+}
+
+// StartWith is Start with everything that can be chosen.
+func StartWith(cfg *config.Config, o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.FS == nil {
+		o.FS = vfs.OS()
+	}
 	s := &Server{
-		fs:         fs,
+		fs:         o.FS,
 		cfg:        cfg,
-		logger:     logger,
+		logger:     o.Logger,
+		given:      &givenSockets{open: o.Sockets},
+		memory:     newMemoryListener(),
 		failed:     make(chan error, 1),
 		stopping:   make(chan struct{}),
 		serving:    make(chan struct{}),
@@ -90,6 +111,7 @@ func StartOn(fs vfs.FS, cfg *config.Config, logger *zap.Logger) (*Server, error)
 		}
 		closeAll(s.peers)
 		s.clients.close()
+		closeAll(s.given.open)
 		s.loops.Wait()
 		return nil, err
 	}
@@ -109,11 +131,14 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	options := socketOptions{reusePort: s.cfg.SocketReusePort, reuseAddress: s.cfg.SocketReuseAddress}
-	if s.peers, err = listen(s.cfg.ListenPeerURLs, peerListener, options); err != nil {
+	sockets := sockets{given: s.given, reusePort: s.cfg.SocketReusePort, reuseAddress: s.cfg.SocketReuseAddress}
+	if s.peers, err = listen(s.cfg.ListenPeerURLs, peerListener, sockets); err != nil {
 		return err
 	}
-	if err := s.clients.listen(s.cfg, clientListener, options); err != nil {
+	if err := s.clients.listen(s.cfg, clientListener, sockets); err != nil {
+		return err
+	}
+	if err := s.given.leftOver(); err != nil {
 		return err
 	}
 	s.servePeers()
@@ -127,11 +152,34 @@ func (s *Server) start() error {
 	return nil
 }
 
-// Failed yields the reason when the member can not go on; the program must end then.
+// Failed yields the reason, once, when the member can not go on. What it has acknowledged is on disk, and it acknowledges
+// nothing more; a program that goes on has to Stop it.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// Serving is closed once clients are served.
+// Serving is closed once clients are served: when the member takes part in its cluster, or after 5 s, when it answers what it can
+// without a quorum.
 func (s *Server) Serving() <-chan struct{} { return s.serving }
+
+// Removed is closed when the member was removed from its cluster; it has to be stopped then, and its data is of no use.
+func (s *Server) Removed() <-chan struct{} { return s.Member.Removed() }
+
+// ErrStopped is the answer of a server that was stopped.
+var ErrStopped = errors.New("embed: the server was stopped")
+
+// Wait returns once clients are served. Errors: that of ctx; the one that Failed yields, which still yields it; ErrStopped.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-s.serving:
+		return nil
+	case err := <-s.failed:
+		s.fail(err)
+		return err
+	case <-s.stopping:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 func (s *Server) fail(err error) {
 	select {
@@ -215,10 +263,12 @@ func (s *Server) serve(l net.Listener, serve func(net.Listener) error) {
 	})
 }
 
-// Stop ends the member in order: requests get a moment to finish, leadership goes to another member, ports are freed.
+// Stop ends the member in order: requests get half a second to finish, leadership goes to another member, ports and files are
+// given back. It returns when nothing of the server runs any more; once more is nothing. The data can be used by the next Start.
 func (s *Server) Stop() {
 	s.stopOnce.Do(func() {
 		close(s.stopping)
+		_ = s.memory.Close()
 		s.clients.close()
 		<-s.clientLoop
 		s.stopClients()

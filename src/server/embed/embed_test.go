@@ -153,7 +153,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	stale.SetUnlinkOnClose(false)
 	w.Expect(stale.Close()).To(Succeed())
 	w.Expect(path).To(BeAnExistingFile())
-	listeners, err := listen(urls(address), nil, socketOptions{})
+	listeners, err := listen(urls(address), nil, sockets{})
 	w.Expect(err).NotTo(HaveOccurred())
 	defer closeAll(listeners)
 	conn, err := net.Dial("unix", path)
@@ -173,9 +173,9 @@ func TestListenIsAllOrNothing(t *testing.T) {
 		"needs a certificate and a key": "https://127.0.0.1:0",
 		"no such file or directory":     "unix:///nowhere/at/all",
 	} {
-		_, err := listen(urls(first, second), nil, socketOptions{})
+		_, err := listen(urls(first, second), nil, sockets{})
 		w.Expect(err).To(MatchError(ContainSubstring(want)))
-		again, err := listen(urls(first), nil, socketOptions{})
+		again, err := listen(urls(first), nil, sockets{})
 		w.Expect(err).NotTo(HaveOccurred(), "its port was given back")
 		closeAll(again)
 	}

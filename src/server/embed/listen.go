@@ -12,10 +12,10 @@ import (
 )
 
 // listen opens a listener for every URL, with TLS for those whose scheme asks for it. After an error none is open.
-func listen(urls []url.URL, secure *tls.Config, options socketOptions) ([]net.Listener, error) {
+func listen(urls []url.URL, secure *tls.Config, how sockets) ([]net.Listener, error) {
 	var open []net.Listener
 	for _, u := range urls {
-		l, err := listenOne(u, secure, options)
+		l, err := listenOne(u, secure, how)
 		if err != nil {
 			closeAll(open)
 			return nil, err
@@ -25,22 +25,17 @@ func listen(urls []url.URL, secure *tls.Config, options socketOptions) ([]net.Li
 	return open, nil
 }
 
-func listenOne(u url.URL, secure *tls.Config, options socketOptions) (net.Listener, error) {
+func listenOne(u url.URL, secure *tls.Config, how sockets) (net.Listener, error) {
 	network, address := "tcp", u.Host
 	if strings.HasPrefix(u.Scheme, "unix") {
 		network, address = "unix", u.Host+u.Path
-		// A socket file that a killed process left behind belongs to nobody.
-		if err := os.Remove(address); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("embed: remove the stale socket of %s: %w", u.String(), err)
+	}
+	l := how.given.take(network, address)
+	if l == nil {
+		var err error
+		if l, err = open(u, network, address, how); err != nil {
+			return nil, err
 		}
-	}
-	var how net.ListenConfig
-	if network == "tcp" && options.any() {
-		how.Control = options.control
-	}
-	l, err := how.Listen(context.Background(), network, address)
-	if err != nil {
-		return nil, fmt.Errorf("embed: listen on %s: %w", u.String(), err)
 	}
 	if u.Scheme == "https" || u.Scheme == "unixs" {
 		if secure == nil {
@@ -48,6 +43,24 @@ func listenOne(u url.URL, secure *tls.Config, options socketOptions) (net.Listen
 			return nil, fmt.Errorf("embed: %s needs a certificate and a key", u.String())
 		}
 		l = tls.NewListener(l, secure)
+	}
+	return l, nil
+}
+
+func open(u url.URL, network, address string, how sockets) (net.Listener, error) {
+	if network == "unix" {
+		// A socket file that a killed process left behind belongs to nobody.
+		if err := os.Remove(address); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("embed: remove the stale socket of %s: %w", u.String(), err)
+		}
+	}
+	var config net.ListenConfig
+	if network == "tcp" && (how.reusePort || how.reuseAddress) {
+		config.Control = how.control
+	}
+	l, err := config.Listen(context.Background(), network, address)
+	if err != nil {
+		return nil, fmt.Errorf("embed: listen on %s: %w", u.String(), err)
 	}
 	return l, nil
 }

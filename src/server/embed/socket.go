@@ -5,16 +5,15 @@ import (
 	"syscall"
 )
 
-// socketOptions are what listening sockets are opened with beside what Go does.
-type socketOptions struct {
-	reusePort    bool // another process may listen at the same time, and gets a part of the connections
-	reuseAddress bool // a port can be used while connections of its last user linger
+// sockets is how listening sockets are come by.
+type sockets struct {
+	given        *givenSockets // nil: none
+	reusePort    bool          // another process may listen at the same time, and gets a part of the connections
+	reuseAddress bool          // a port can be used while connections of its last user linger
 }
 
-func (o socketOptions) any() bool { return o.reusePort || o.reuseAddress }
-
 // control is a net.ListenConfig.Control.
-func (o socketOptions) control(_, address string, c syscall.RawConn) error {
+func (o sockets) control(_, address string, c syscall.RawConn) error {
 	var failed error
 	err := c.Control(func(fd uintptr) { failed = o.set(fd) })
 	if err == nil {

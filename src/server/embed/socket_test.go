@@ -11,12 +11,12 @@ import (
 
 func TestTwoProcessesCanShareAPort(t *testing.T) {
 	w := NewWithT(t)
-	shared := socketOptions{reusePort: true, reuseAddress: true}
+	shared := sockets{reusePort: true, reuseAddress: true}
 	first, err := listen(urls("http://127.0.0.1:0"), nil, shared)
 	w.Expect(err).NotTo(HaveOccurred())
 	defer closeAll(first)
 	address := "http://" + first[0].Addr().String()
-	_, err = listen(urls(address), nil, socketOptions{})
+	_, err = listen(urls(address), nil, sockets{})
 	w.Expect(err).To(MatchError(syscall.EADDRINUSE), "who does not ask for it does not get it")
 	second, err := listen(urls(address), nil, shared)
 	w.Expect(err).NotTo(HaveOccurred())

@@ -4,7 +4,7 @@ package embed
 
 import "golang.org/x/sys/unix"
 
-func (o socketOptions) set(fd uintptr) error {
+func (o sockets) set(fd uintptr) error {
 	if o.reuseAddress {
 		if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return err

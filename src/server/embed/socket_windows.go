@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-func (o socketOptions) set(fd uintptr) error {
+func (o sockets) set(fd uintptr) error {
 	if o.reusePort {
 		return errors.New("--socket-reuse-port is not there on Windows")
 	}
