@@ -90,6 +90,7 @@ programs
   default = package "quoin-all" "Strongly consistent key-value store that speaks the etcd v3 API" "quoin" ''
     mkdir -p "$out/bin"
     install -m 755 ${lib.concatMapStringsSep " " (p: "${native}/${p.name}") table.programs} "$out/bin"
+    ${completions "quoin"}
     ${completions "quoinctl"}
     ${completions "quoinutl"}
   '';
@@ -100,6 +101,7 @@ programs
     ${lib.concatMapStringsSep "\n" (p: ''ln -s ${default}/bin/${p.name} "$out/bin/${p.etcdName}"'') (
       builtins.filter (p: p ? etcdName) table.programs
     )}
+    ${completions "etcd"}
     ${completions "etcdctl"}
     ${completions "etcdutl"}
   '';

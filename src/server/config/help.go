@@ -14,9 +14,11 @@ import (
 )
 
 const usageHead = `Usage:
-  quoin [flags]        start a member
-  quoin --version      print the versions
-  quoin --help         print this text
+  quoin [flags]                 start a member
+  quoin [flags] --check-config  look for mistakes in the settings and what they refer to, and start nothing
+  quoin --version               print the versions
+  quoin --help                  print this text
+  quoin completion SHELL        print a script that completes flags in bash, fish, powershell or zsh
 
 Examples:
   # One member on localhost:2379, data in default.etcd.
@@ -34,7 +36,21 @@ Examples:
   # The same by variables, as in a container.
   ETCD_NAME=a ETCD_DATA_DIR=/data quoin
 
-Every flag has a variable, ETCD_ and its name in capitals with _ for -. A flag and its variable together are an error.
+  # By a file, whose keys are the names of flags; is it right?
+  quoin --config-file quoin.yaml --check-config
+
+Every flag has a variable, ETCD_ and its name in capitals with _ for -. A flag and its variable together are an error. Beside
+--config-file no other flag and no variable counts. Flags are those of etcd 3.7; those that etcd has not say so.
+`
+
+const usageFoot = `
+Signals:
+  SIGTERM, SIGINT    hand leadership over and end, within 1.5 s; a second one ends at once
+
+Exit codes:
+  0    ended in order, or removed from the cluster; nothing wrong was found by --check-config
+  1    could not start or go on; the last line of the log says why
+  2    a flag could not be read
 `
 
 // WriteHelp prints the usage, examples and every flag with its default, by section.
@@ -48,12 +64,14 @@ func WriteHelp(w io.Writer) {
 			fmt.Fprintf(w, "  --%s '%s'\n        %s\n", name, f.DefValue, f.Usage)
 		}
 	}
+	fmt.Fprint(w, usageFoot)
 }
 
 // Explain writes what a failed Parse has to say and returns the exit code: 0 for --help and --version, 2 with the
 // usage for a command line that cannot be read, 1 with one log line for settings that cannot be used.
 func Explain(err error, stdout, stderr io.Writer) int {
 	var usage *UsageError
+	var completion *CompletionRequest
 	switch {
 	case err == nil:
 		return 0
@@ -63,6 +81,8 @@ func Explain(err error, stdout, stderr io.Writer) int {
 	case errors.Is(err, ErrVersion):
 		fmt.Fprint(stdout, version.Text())
 		return 0
+	case errors.As(err, &completion):
+		return completion.answer(stdout, stderr)
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "%s\n%s", usage.Error(), strings.SplitAfterN(usageHead, "\n\n", 2)[0])
 		return 2

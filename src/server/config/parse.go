@@ -24,6 +24,15 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("conflicting environment variable %q is shadowed by corresponding command-line flag (either unset environment variable or disable flag)", e.Variable)
 }
 
+// CheckRequest is returned for --check-config: look at what the settings refer to, and start nothing.
+type CheckRequest struct {
+	Config *Config // nil if Err is set
+	Err    error   // what Parse would have returned otherwise
+}
+
+func (r *CheckRequest) Error() string { return "check of the configuration requested" }
+func (r *CheckRequest) Unwrap() error { return r.Err }
+
 // Sources are the places that settings come from besides the arguments; Parse fills them with the real ones.
 type Sources struct {
 	Env         func(string) (string, bool)
@@ -40,26 +49,52 @@ func Parse(args []string, env func(string) (string, bool)) (*Config, error) {
 
 // ParseFrom is Parse with every source given.
 func ParseFrom(args []string, src Sources) (*Config, error) {
+	if len(args) > 0 && args[0] == completionCommand {
+		return nil, &CompletionRequest{Args: args[1:]}
+	}
 	c, r := newDefault()
-	var showVersion bool
-	r.fs.BoolVar(&showVersion, "version", false, "Print the version and exit.")
+	var actions actions
+	actions.register(r.fs)
 	if err := r.fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil, flag.ErrHelp
 		}
 		return nil, &UsageError{err}
 	}
-	if showVersion {
+	if actions.version {
 		return nil, ErrVersion
 	}
-	if extra := r.fs.Args(); len(extra) > 0 {
+	c, err := settle(c, r.fs, src)
+	if actions.check {
+		return nil, &CheckRequest{c, err}
+	}
+	return c, err
+}
+
+// actions are flags that do something else than start a member. They have no variable and no place in a file: a container that
+// sets one by mistake would never start.
+type actions struct{ version, check bool }
+
+func (a *actions) register(fs *flag.FlagSet) {
+	fs.BoolVar(&a.version, versionFlag, false, "Print the version and exit.")
+	fs.BoolVar(&a.check, checkFlag, false, "Look for mistakes in the settings and what they refer to, print them, and exit.")
+}
+
+const (
+	versionFlag = "version"
+	checkFlag   = "check-config"
+)
+
+// settle adds what was not given by flag, from the variables or a file.
+func settle(c *Config, fs *flag.FlagSet, src Sources) (*Config, error) {
+	if extra := fs.Args(); len(extra) > 0 {
 		return nil, notAFlag(extra[0])
 	}
-	r.fs.Visit(func(f *flag.Flag) { c.explicit[f.Name] = true })
+	fs.Visit(func(f *flag.Flag) { c.explicit[f.Name] = true })
 	if path := configFile(c, src.Env); path != "" {
 		return parseFile(path, src)
 	}
-	if err := applyEnv(c, r.fs, src.Env); err != nil {
+	if err := applyEnv(c, fs, src.Env); err != nil {
 		return nil, err
 	}
 	return finish(c, src)
@@ -117,7 +152,9 @@ func applyEnv(c *Config, fs *flag.FlagSet, env func(string) (string, bool)) erro
 			return
 		}
 		switch {
-		case f.Name == "version":
+		case f.Name == checkFlag:
+			// It is for the command line alone; UnknownEnv names the variable.
+		case f.Name == versionFlag:
 			c.warn("cannot set special environment variable", "key", "ETCD_VERSION", "value", value)
 		case c.explicit[f.Name]:
 			first = &ConflictError{EnvName(f.Name)}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/modfile"
 
 	ctl "quoin.dev/ctl/command"
+	"quoin.dev/server/config"
 	utl "quoin.dev/utl/command"
 
 	"quoin.dev/quoin/tools/release/archive"
@@ -25,11 +26,18 @@ import (
 // shells are those that the command line can write completions for, and where a user looks for the file.
 var shells = map[string]string{"bash": "bash/%s", "zsh": "zsh/_%s", "fish": "fish/%s.fish", "powershell": "powershell/%s.ps1"}
 
-// commandLines are the programs with subcommands, under both of their names, and how to run one in this process.
+// commandLines are the programs, under both of their names, and how to ask one for its completion in this process.
 var commandLines = []struct {
 	names []string
 	run   func(name string, args []string, stdout, stderr io.Writer) int
 }{
+	{[]string{"quoin", "etcd"}, func(name string, args []string, stdout, stderr io.Writer) int {
+		if err := config.WriteCompletion(stdout, name, args[1]); err != nil {
+			fmt.Fprintln(stderr, err)
+			return 1
+		}
+		return 0
+	}},
 	{[]string{"quoinctl", "etcdctl"}, func(name string, args []string, stdout, stderr io.Writer) int {
 		return ctl.Run(context.Background(), ctl.Process{Name: name, Args: args, Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr})
 	}},
