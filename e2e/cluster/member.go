@@ -29,6 +29,8 @@ type Member struct {
 	State string
 	// Extra are more flags, behind all others; the last of two with one name counts.
 	Extra []string
+	// Files are open files that the process gets, from number 3 on.
+	Files []*os.File
 	// UserID, if not 0, is the user that the process runs as.
 	UserID uint32
 	// Output, if set, takes what the process says instead of LogFile.
@@ -84,6 +86,7 @@ func (m *Member) Launch() error {
 		m.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: m.UserID, Gid: m.UserID}}
 	}
 	m.cmd.Stdout, m.cmd.Stderr = log, log
+	m.cmd.ExtraFiles = m.Files
 	if m.Output != nil {
 		m.cmd.Stdout, m.cmd.Stderr = m.Output, m.Output
 	}
@@ -160,6 +163,12 @@ func (m *Member) Pause() error { return m.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // Resume ends a Pause.
 func (m *Member) Resume() error { return m.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Signal sends a signal and does not wait for anything.
+func (m *Member) Signal(s syscall.Signal) error { return m.cmd.Process.Signal(s) }
+
+// Ended is closed when the process has ended.
+func (m *Member) Ended() <-chan struct{} { return m.exited }
 
 func (m *Member) end(s syscall.Signal) error {
 	if !m.Running() {

@@ -1,7 +1,9 @@
 package member
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"quoin.dev/server/corrupt"
+	"quoin.dev/server/membership"
 )
 
 // Why clients should ask another member.
@@ -95,4 +98,34 @@ func (m *Member) unwell(reason error, there bool) {
 	default:
 		m.logger.Info("a reason not to be ready is gone", zap.String("reason", reason.Error()))
 	}
+}
+
+// Probe finds out whether this member goes on: whether raft answers before ctx ends, and neither the log nor the applier has been
+// at one thing for longer than bound. The error says what does not; all is well for a member that has stopped.
+func (m *Member) Probe(ctx context.Context, bound time.Duration) error {
+	if err := m.node.Probe(ctx); err != nil {
+		return fmt.Errorf("member: raft does not answer: %w", err)
+	}
+	now := time.Now()
+	if d := m.node.StalledFor(now); d > bound {
+		return fmt.Errorf("member: the log has been waiting for the disk for %s", d.Round(time.Millisecond))
+	}
+	if d := m.applying.For(now); d > bound {
+		return fmt.Errorf("member: the same entries have been applied for %s", d.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// Condition is one line for people about what this member does.
+func (m *Member) Condition() string {
+	s := m.Status()
+	switch {
+	case len(s.Unwell) > 0:
+		return "not ready: " + s.Unwell[0].Error()
+	case s.Leader == m.id:
+		return fmt.Sprintf("leads its cluster, term %d", s.Term)
+	case s.Leader != 0:
+		return fmt.Sprintf("follows member %s, term %d", membership.FormatID(s.Leader), s.Term)
+	}
+	return "knows no leader"
 }

@@ -1,6 +1,7 @@
 package member
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -104,4 +105,29 @@ func TestReasonsOfHealth(t *testing.T) {
 	reasons, changed := h.get()
 	w.Expect(reasons).To(Equal([]error{two}))
 	w.Consistently(changed, 10*time.Millisecond).ShouldNot(BeClosed())
+}
+
+// The watchdog hears of a log that is stuck, and of a core that does not answer.
+func TestProbe(t *testing.T) {
+	w := NewWithT(t)
+	fault := vfs.NewFault(vfs.OS())
+	m, _ := onDisk(t, fault)
+	w.Expect(m.Probe(t.Context(), time.Minute)).To(Succeed())
+	w.Expect(m.Condition()).To(HavePrefix("leads its cluster, term "))
+	gate := make(chan struct{})
+	release := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(release)
+	fault.Add(vfs.Rule{Op: vfs.OpSync, Do: func() { <-gate }})
+	put := make(chan error, 1)
+	go func() { put <- m.do(t, putOf("k", 1)) }()
+	w.Eventually(func() error { return m.Probe(t.Context(), time.Millisecond) }, "10s").Should(MatchError(ContainSubstring("the log has been waiting for the disk")))
+	w.Expect(m.Probe(t.Context(), time.Minute)).To(Succeed(), "the bound is for the caller to choose")
+	w.Eventually(m.Condition, "10s").Should(HavePrefix("not ready: "))
+	release()
+	w.Eventually(put, "10s").Should(Receive(BeNil()))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.Eventually(func() error { return m.Probe(ended, time.Minute) }, "10s").Should(MatchError(ContainSubstring("raft does not answer")))
+	m.Stop()
+	w.Expect(m.Probe(t.Context(), time.Minute)).To(Succeed())
 }

@@ -59,6 +59,8 @@ func (a *machine) Apply(entries []*raftpb.Entry) {
 
 func (a *machine) applyBatch(entries []*raftpb.Entry) {
 	m := a.m
+	m.applying.Begin()
+	defer m.applying.End()
 	m.applyMu.Lock()
 	applied := backend.Applied{}
 	a.began = time.Now()

@@ -91,6 +91,7 @@ type Member struct {
 	installing atomic.Bool // a received snapshot
 	full       token       // the database has no room left
 	committing stall.Watch // the applier, which waits for the disk when too much is pending
+	applying   stall.Watch // the applier, over one batch
 	health     health
 	trust      trust
 	checker    *corrupt.Checker

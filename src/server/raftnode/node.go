@@ -13,6 +13,7 @@
 package raftnode
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -240,6 +241,20 @@ func (n *Node) ReportSnapshot(id uint64, ok bool) {
 // Campaign starts an election now; a single member needs not wait for its election timeout.
 func (n *Node) Campaign() {
 	n.inbox.addCall(func(raw *raft.RawNode) { _ = raw.Campaign() })
+}
+
+// Probe returns once the core has taken what was before it, or ctx ends.
+func (n *Node) Probe(ctx context.Context) error {
+	answered := make(chan struct{})
+	n.inbox.addCall(func(*raft.RawNode) { close(answered) })
+	select {
+	case <-answered:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.stop:
+		return nil
+	}
 }
 
 // SkipWait shortens the first wait for a leader: who starts has not heard of one for longer than it has been counting.

@@ -5,6 +5,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,14 +18,24 @@ import (
 	"quoin.dev/server/config"
 	"quoin.dev/server/embed"
 	"quoin.dev/server/logging"
+	"quoin.dev/server/preflight"
+	"quoin.dev/server/systemd"
 )
 
 func main() { os.Exit(run()) }
 
-// run returns the exit code: 0 after an orderly stop, 1 when the member could not start or go on, 2 for flags that
-// can not be read.
+// Exit codes. 2 comes from config.Explain, for flags that can not be read.
+const (
+	exitStopped = 0 // after an orderly stop, or when the member was removed from its cluster
+	exitFailed  = 1 // the member could not start or go on, or was told twice to stop
+)
+
 func run() int {
 	cfg, err := config.Parse(os.Args[1:], os.LookupEnv)
+	var check *config.CheckRequest
+	if errors.As(err, &check) {
+		return preflight.Report(os.Stdout, preflight.Check(context.Background(), check.Config, check.Err))
+	}
 	if err != nil {
 		return config.Explain(err, os.Stdout, os.Stderr)
 	}
@@ -32,8 +44,10 @@ func run() int {
 		return config.Explain(err, os.Stdout, os.Stderr)
 	}
 	defer log.Close()
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// Who read the log may be gone. Lines are lost then, and the member goes on; the runtime would end it.
+	signal.Ignore(syscall.SIGPIPE)
 
 	grpc.EnableTracing = cfg.Logging.Level == "debug" // for /debug/requests, which is served then
 	log.Info("starting a member", cfg.Fields()...)
@@ -43,44 +57,68 @@ func run() int {
 	for _, name := range config.UnknownEnv(os.Environ()) {
 		log.Warn("unrecognized environment variable", zap.String("environment-variable", name))
 	}
-	server, err := start(cfg, log, signals)
+	return runMember(cfg, log, signals)
+}
+
+// runMember is the life of the member, from its start to its exit code.
+func runMember(cfg *config.Config, log *logging.Log, signals <-chan os.Signal) int {
+	manager := systemd.New(log.Logger)
+	sockets, err := systemd.Sockets()
 	if err != nil {
 		log.Error("failed to start", zap.Error(err))
-		return 1
+		return exitFailed
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	starting, started := context.WithCancel(ctx)
+	go manager.Starting(starting)
+	server, err := start(cfg, embed.Options{Logger: log.Logger, Sockets: sockets}, signals)
+	started()
+	if err != nil {
+		log.Error("failed to start", zap.Error(err))
+		return exitFailed
 	}
 	if server == nil {
-		return 0
+		return exitStopped
 	}
+	go manager.Watchdog(ctx, server.Member.Probe)
+	go manager.Report(ctx, server.Member.Condition)
+	go func() {
+		if server.Wait(ctx) == nil {
+			manager.Ready()
+		}
+	}()
 	select {
 	case s := <-signals:
 		log.Info("received signal; shutting down", zap.Stringer("signal", s))
-	case <-server.Member.Removed():
+	case <-server.Removed():
 	case err := <-server.Failed():
 		// The disk may be what failed, so nothing more is written and nothing more is acknowledged.
 		log.Error("the member can not go on", zap.Error(err))
-		return 1
+		return exitFailed
 	}
-	stop(server, log)
-	return 0
+	cancel()
+	manager.Stopping()
+	return stop(server, log, signals)
 }
 
 // start returns nil when a signal came first. A start may wait long, for other members or for a large database, and
 // nothing of it has to be brought to an end: what it leaves is what a crash would leave.
-func start(cfg *config.Config, log *logging.Log, signals <-chan os.Signal) (*embed.Server, error) {
+func start(cfg *config.Config, o embed.Options, signals <-chan os.Signal) (*embed.Server, error) {
 	type outcome struct {
 		server *embed.Server
 		err    error
 	}
 	started := make(chan outcome, 1)
 	go func() {
-		server, err := embed.Start(cfg, log.Logger)
+		server, err := embed.StartWith(cfg, o)
 		started <- outcome{server, err}
 	}()
 	select {
 	case o := <-started:
 		return o.server, o.err
 	case s := <-signals:
-		log.Info("received signal before the member was up; ending", zap.Stringer("signal", s))
+		o.Logger.Info("received signal before the member was up; ending", zap.Stringer("signal", s))
 		return nil, nil
 	}
 }
@@ -88,9 +126,9 @@ func start(cfg *config.Config, log *logging.Log, signals <-chan os.Signal) (*emb
 // stopTimeout bounds an orderly stop; supervisors and scripts count on an end within 1.5 s.
 const stopTimeout = 1400 * time.Millisecond
 
-// stop ends the server in order as far as there is time. What is left is made up for at the next start: the log on disk
-// holds everything that was acknowledged.
-func stop(server *embed.Server, log *logging.Log) {
+// stop ends the server in order as far as there is time, and nobody is more impatient than that. What is left is made up for at
+// the next start: the log on disk holds everything that was acknowledged.
+func stop(server *embed.Server, log *logging.Log, signals <-chan os.Signal) int {
 	stopped := make(chan struct{})
 	go func() {
 		server.Stop()
@@ -100,5 +138,9 @@ func stop(server *embed.Server, log *logging.Log) {
 	case <-stopped:
 	case <-time.After(stopTimeout):
 		log.Warn("the stop takes too long, ending without the rest of it", zap.Duration("timeout", stopTimeout))
+	case s := <-signals:
+		log.Warn("received another signal; ending at once", zap.Stringer("signal", s))
+		return exitFailed
 	}
+	return exitStopped
 }
