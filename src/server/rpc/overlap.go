@@ -3,12 +3,14 @@ package rpc
 import (
 	"bytes"
 	"maps"
+	"slices"
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/rpctypes"
 )
 
-// writes is what the operations of one branch may change: the keys they put and the intervals they delete.
+// writes is what the operations of one branch may change: the keys they put and the intervals they delete. The intervals are
+// sorted and apart from each other: one request has room for tens of thousands of both.
 type writes struct {
 	puts    map[string]struct{}
 	deletes []interval
@@ -17,10 +19,6 @@ type writes struct {
 // interval is [from, to). An open end, which the wire writes as one zero byte, is taken as it stands: etcd does not find
 // a put inside of a delete "from key on", and members must accept the same transactions.
 type interval struct{ from, to []byte }
-
-func (i interval) contains(key []byte) bool {
-	return bytes.Compare(key, i.from) >= 0 && bytes.Compare(key, i.to) < 0
-}
 
 func intervalOf(r *pb.DeleteRangeRequest) interval {
 	if len(r.RangeEnd) == 0 {
@@ -39,7 +37,7 @@ func branchWrites(ops []*pb.RequestOp) (writes, error) {
 	all := writes{puts: map[string]struct{}{}}
 	for _, op := range ops {
 		if d := op.GetRequestDeleteRange(); d != nil {
-			all.deletes = append(all.deletes, intervalOf(d))
+			all.deletes = union(all.deletes, []interval{intervalOf(d)})
 		}
 	}
 	for _, op := range ops {
@@ -75,7 +73,7 @@ func (w *writes) addNested(r *pb.TxnRequest) error {
 			return err
 		}
 	}
-	w.deletes = append(append(w.deletes, success.deletes...), failure.deletes...)
+	w.deletes = union(union(w.deletes, success.deletes), failure.deletes)
 	return nil
 }
 
@@ -83,11 +81,46 @@ func (w *writes) addPut(key string) error {
 	if _, ok := w.puts[key]; ok {
 		return rpctypes.ErrGRPCDuplicateKey
 	}
-	for _, d := range w.deletes {
-		if d.contains([]byte(key)) {
-			return rpctypes.ErrGRPCDuplicateKey
-		}
+	if covers(w.deletes, []byte(key)) {
+		return rpctypes.ErrGRPCDuplicateKey
 	}
 	w.puts[key] = struct{}{}
 	return nil
+}
+
+// covers reports whether one of the sorted intervals holds the key.
+func covers(list []interval, key []byte) bool {
+	behind, _ := slices.BinarySearchFunc(list, key, func(i interval, key []byte) int {
+		if bytes.Compare(i.from, key) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	return behind > 0 && bytes.Compare(key, list[behind-1].to) < 0
+}
+
+// union merges two sorted lists; intervals that meet become one, those that hold nothing are left out.
+func union(a, b []interval) []interval {
+	if len(b) == 0 {
+		return a
+	}
+	out := make([]interval, 0, len(a)+len(b))
+	for len(a) > 0 || len(b) > 0 {
+		from := &a
+		if len(a) == 0 || len(b) > 0 && bytes.Compare(b[0].from, a[0].from) < 0 {
+			from = &b
+		}
+		next := (*from)[0]
+		*from = (*from)[1:]
+		switch last := len(out) - 1; {
+		case bytes.Compare(next.from, next.to) >= 0:
+		case last >= 0 && bytes.Compare(next.from, out[last].to) <= 0:
+			if bytes.Compare(next.to, out[last].to) > 0 {
+				out[last].to = next.to
+			}
+		default:
+			out = append(out, next)
+		}
+	}
+	return out
 }
