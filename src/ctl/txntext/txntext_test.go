@@ -98,3 +98,19 @@ func TestCompareErrors(t *testing.T) {
 		}
 	}
 }
+
+// FuzzLine: whatever is typed is understood or refused with a reason.
+func FuzzLine(f *testing.F) {
+	for _, line := range []string{`put k "a\x00b"`, `get 'a b' --prefix`, `mod("k") > "3"`, `value("k") = "v"`, `lease("k") != "1a"`, `ver("`, `"\`, "c(\"\")=\""} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := txntext.Tokens(line)
+		if err != nil && len(words) > 0 {
+			t.Errorf("both %q and %v", words, err)
+		}
+		if cmp, err := txntext.Compare(line); err != nil && !reflect.DeepEqual(cmp, client.Cmp{}) {
+			t.Errorf("both a comparison and %v", err)
+		}
+	})
+}

@@ -29,6 +29,8 @@ const (
 	readBufferBytes  = 16 << 10
 	// greetingTimeout bounds how long a new connection may take until it can carry requests.
 	greetingTimeout = 10 * time.Second
+	// headerListBytes bounds the metadata of a request: a token of a few kilobytes, and what proxies add.
+	headerListBytes = 64 << 10
 	// streamWorkers serve requests on goroutines that are kept, whose stacks have grown already.
 	streamWorkers = 64
 )
@@ -64,6 +66,7 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 		grpc.ConnectionTimeout(greetingTimeout),
 		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + OverheadBytes),
 		grpc.MaxSendMsgSize(1<<31 - 1),
+		grpc.MaxHeaderListSize(headerListBytes),
 		grpc.MaxConcurrentStreams(o.MaxConcurrentStreams),
 		grpc.WriteBufferSize(writeBufferBytes),
 		grpc.ReadBufferSize(readBufferBytes),

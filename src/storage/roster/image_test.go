@@ -105,3 +105,25 @@ func TestDecodeImageRefusesDamage(t *testing.T) {
 		t.Errorf("an empty image: %v, %v", got, err)
 	}
 }
+
+// FuzzImage: no bytes make the decoder panic, and what it finds is found again in the image that is made of it.
+func FuzzImage(f *testing.F) {
+	for _, name := range []string{"testdata/v2store.json", "testdata/v2store_removed.json"} {
+		image, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(image)
+	}
+	f.Add(EncodeImage(nil, nil, ""))
+	f.Fuzz(func(t *testing.T, image []byte) {
+		c, err := DecodeImage(image)
+		if err != nil {
+			return
+		}
+		again, err := DecodeImage(EncodeImage(c.Members, c.Removed, c.Version))
+		if err != nil || len(again.Members) != len(c.Members) || len(again.Removed) != len(c.Removed) || again.Version != c.Version {
+			t.Fatalf("%+v became %+v (%v)", c, again, err)
+		}
+	})
+}

@@ -287,3 +287,32 @@ func TestSnapshotOfNoPlaceIsDamaged(t *testing.T) {
 	g.Expect(err).To(MatchError(ErrNone))
 	g.Expect(names(t, mem)).To(Equal([]string{"0000000000000001-0000000000000009.snap.broken"}))
 }
+
+// FuzzFile: no bytes make the decoder panic, and what it reads comes back from a file that it is saved in.
+func FuzzFile(f *testing.F) {
+	files, err := filepath.Glob("testdata/golden/*/*.snap")
+	if err != nil || len(files) == 0 {
+		f.Fatal(err, files)
+	}
+	for _, name := range files {
+		file, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(file)
+		f.Add(file[:len(file)-1])
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, file []byte) {
+		s, err := decode(file)
+		if err != nil {
+			return
+		}
+		g := NewWithT(t)
+		mem := vfs.NewMem()
+		g.Expect(open(t, mem).Save(s)).To(Succeed())
+		again, err := ReadFile(mem, filepath.Join("/snap", snapName(s.GetMetadata().GetTerm(), s.GetMetadata().GetIndex())))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(proto.Equal(again, s)).To(BeTrue())
+	})
+}
