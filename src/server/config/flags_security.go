@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"quoin.dev/server/auth/token"
+)
 
 func registerSecurity(r *registrar, c *Config) {
 	s := &c.Security
@@ -33,9 +37,13 @@ func registerSecurity(r *registrar, c *Config) {
 	r.uniqueStrings(&c.HTTP.HostWhitelist, "host-whitelist", "*", `Host names accepted in HTTP requests without TLS; "*" for all.`)
 
 	r.section("Authentication")
-	r.str(&s.AuthToken, "auth-token", "simple", `Kind of tokens: "simple", or "jwt,key=value,...".`)
-	s.AuthTokenTTL = 300 * time.Second
-	r.value((*seconds)(&s.AuthTokenTTL), "auth-token-ttl", "Seconds that an unused simple token lives.")
+	r.str(&s.AuthToken, "auth-token", "simple", `Kind of tokens: "simple", known to this cluster until it is restarted; or
+        "jwt,sign-method=METHOD,pub-key=FILE,priv-key=FILE,ttl=5m", signed ones, with a method of RS256, RS384, RS512,
+        PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384, HS512. pub-key alone verifies what others sign. The
+        files are read again when they change, and pub-key may hold several keys, so that keys can be replaced while
+        members run. Empty: no tokens, users have certificates.`)
+	s.AuthTokenTTL = token.DefaultSimpleTTL
+	r.value((*seconds)(&s.AuthTokenTTL), "auth-token-ttl", "Seconds that an unused simple token lives. 0: 300.")
 	r.uint(&s.BcryptCost, "bcrypt-cost", 10, "Cost of password hashes, 4 to 31.")
 }
 

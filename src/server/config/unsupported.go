@@ -3,6 +3,9 @@ package config
 import (
 	"fmt"
 	"strconv"
+	"strings"
+
+	"quoin.dev/server/auth/token"
 )
 
 // refuseUnsupported stops a start that asks for protection or behaviour which this version does not have yet and
@@ -23,9 +26,6 @@ func (c *Config) refuseUnsupported() error {
 		if r.asked {
 			return fmt.Errorf("--%s: %s", r.flag, r.reason)
 		}
-	}
-	if s.AuthToken != "" && s.AuthToken != "simple" {
-		return fmt.Errorf("--auth-token=%s: invalid auth options: only \"simple\" tokens are supported yet", s.AuthToken)
 	}
 	return nil
 }
@@ -59,6 +59,9 @@ func (c *Config) noteOddSettings() {
 		c.warn("writes are acknowledged before they are on disk and are lost when the machine fails; use this for tests only", "flag", "--unsafe-no-fsync")
 	}
 	c.noteGates()
+	if o, err := token.Parse(c.Security.AuthToken); err == nil && len(o.Unknown) > 0 {
+		c.warn("unknown JWT options", "keys", strings.Join(o.Unknown, ","))
+	}
 	for _, n := range []struct {
 		asked bool
 		flag  string

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quoin.dev/pkg/clusterurl"
+	"quoin.dev/server/auth/token"
 )
 
 // Validate refuses settings that contradict each other, that no member could run with, or that ask for something this
@@ -26,6 +27,7 @@ func (c *Config) Validate() error {
 		c.Features.validate,
 		c.Security.validate,
 		c.validateTLSNeeded,
+		c.validateAuth,
 		c.refuseUnsupported,
 	}
 	for _, check := range checks {
@@ -186,6 +188,13 @@ func (c *Config) validateLimits() error {
 	case "basic", "extensive":
 	default:
 		return fmt.Errorf(`--metrics must be "basic" or "extensive" (set to %q)`, c.Metrics)
+	}
+	return nil
+}
+
+func (c *Config) validateAuth() error {
+	if _, err := token.Parse(c.Security.AuthToken); err != nil {
+		return fmt.Errorf("--auth-token: %w", err)
 	}
 	return nil
 }
