@@ -82,16 +82,6 @@ var _ = Describe("a directory that can not be used", func() {
 		refused(m, "newer version")
 	})
 
-	It("has authentication enabled, which can not be enforced yet", func() {
-		m := used()
-		b, err := backend.Open(backend.Options{Path: filepath.Join(m.Dir, "member", "snap", "db")})
-		Expect(err).NotTo(HaveOccurred())
-		schema.PutAuthEnabled(b, true)
-		b.Commit(backend.Applied{})
-		Expect(b.Close()).To(Succeed())
-		refused(m, "authentication is enabled")
-	})
-
 	It("belongs to somebody else", func() {
 		if os.Geteuid() != 0 {
 			Skip("needs root, to start a member as another user")

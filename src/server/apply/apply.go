@@ -11,13 +11,14 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/alarm"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/lease"
 	"quoin.dev/server/membership"
 	"quoin.dev/storage/mvcc"
 	"quoin.dev/storage/schema"
 )
 
-// Errors that a request can end with, beside those of mvcc, lease and membership.
+// Errors that a request can end with, beside those of mvcc, lease, auth and membership.
 var (
 	// ErrKeyNotFound: ignore_value or ignore_lease names a key that does not exist.
 	ErrKeyNotFound = errors.New("etcdserver: key not found")
@@ -33,6 +34,7 @@ type State struct {
 	Leases  *lease.Lessor
 	Members *membership.Cluster
 	Alarms  *alarm.Set
+	Auth    *auth.Store
 	// Rows takes rows into the batch that is being applied.
 	Rows schema.Writer
 	// Watches is told of every change once it is made; nil if nobody watches.
@@ -55,9 +57,13 @@ type Result struct {
 	Physical <-chan struct{}
 }
 
-// Apply applies one request. wanted says that somebody on this member waits for the result; without it, reads inside of a
-// transaction are skipped, since they change nothing.
-func (s *State) Apply(r *pb.InternalRaftRequest, wanted bool) Result {
+// Apply applies the request of the entry at index. wanted says that somebody on this member waits for the result; without it,
+// reads inside of a transaction are skipped, since they change nothing. Whether the sender may do this is decided here, whatever
+// was decided before: users and roles may have changed on the way.
+func (s *State) Apply(r *pb.InternalRaftRequest, index uint64, wanted bool) Result {
+	if err := s.Auth.View().Decide(senderOf(r), r, s.Leases); err != nil {
+		return Result{Err: err}
+	}
 	if err := s.refuse(r); err != nil {
 		return Result{Err: err}
 	}
@@ -99,8 +105,11 @@ func (s *State) Apply(r *pb.InternalRaftRequest, wanted bool) Result {
 	case r.DowngradeVersionTest != nil:
 		return Result{} // it exists only to mark a log as needing a version
 	}
+	if result, ok := s.applyAuth(r, index); ok {
+		return result
+	}
 	panic(fmt.Sprintf("apply: the log holds a request that this version of quoin does not know (id %x); expected one of KV, "+
-		"lease, alarm or membership; start this member with a version that supports it", r.GetHeader().GetID()))
+		"lease, alarm, membership or auth; start this member with a version that supports it", r.GetHeader().GetID()))
 }
 
 func result[T any](response *T, err error) Result {

@@ -12,6 +12,7 @@ import (
 	"quoin.dev/api/mvccpb"
 
 	"quoin.dev/server/alarm"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/lease"
 	"quoin.dev/server/membership"
 	"quoin.dev/storage/backend"
@@ -23,6 +24,7 @@ type machine struct {
 	*State
 	b     *backend.Backend
 	index uint64
+	tokens
 }
 
 // newMachine opens a State in a directory of its own.
@@ -59,7 +61,11 @@ func openMachine(t testing.TB, path string, o backend.Options) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.State = &State{KV: kv, Leases: leases, Members: members, Alarms: alarms, Rows: b}
+	users := auth.New(m.tokens)
+	if err := users.Load(view, b); err != nil {
+		t.Fatal(err)
+	}
+	m.State = &State{KV: kv, Leases: leases, Members: members, Alarms: alarms, Auth: users, Rows: b}
 	m.index, _ = b.Applied()
 	return m
 }
@@ -77,7 +83,7 @@ func (m *machine) close() {
 // apply applies requests, each in a batch of its own, and returns the result of the last.
 func (m *machine) apply(requests ...*pb.InternalRaftRequest) (last Result) {
 	for _, r := range requests {
-		last = m.Apply(r, true)
+		last = m.Apply(r, m.index+1, true)
 		m.commit()
 	}
 	return last

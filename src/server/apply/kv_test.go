@@ -131,5 +131,5 @@ func TestRangeInTheLogAnswersWhoWaits(t *testing.T) {
 	w.Expect(r.More).To(BeTrue())
 	w.Expect(r.Count).To(BeEquivalentTo(3))
 	w.Expect(r.Header.Revision).To(BeEquivalentTo(4))
-	w.Expect(m.Apply(request, false).Err).NotTo(HaveOccurred())
+	w.Expect(m.Apply(request, m.index+1, false).Err).NotTo(HaveOccurred())
 }

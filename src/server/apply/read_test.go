@@ -58,7 +58,7 @@ func TestReadTxnAnswersLikeTheLog(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(request), func(t *testing.T) {
 			w := NewWithT(t)
-			logged := m.Apply(entry(request), true)
+			logged := m.Apply(entry(request), m.index+1, true)
 			read, err := m.ReadTxn(t.Context(), request)
 			if logged.Err != nil {
 				w.Expect(err).To(MatchError(logged.Err))
@@ -143,7 +143,7 @@ func TestReadTxnStartsAgainWhenItsRevisionIsCompacted(t *testing.T) {
 	w := NewWithT(t)
 	m := newMachine(t)
 	for i := range 2000 { // more than one hold of the index
-		m.Apply(entry(put(fmt.Sprintf("k%04d", i), "")), false)
+		m.Apply(entry(put(fmt.Sprintf("k%04d", i), "")), m.index+1, false)
 	}
 	m.putAll(t, "z", "1")
 	request := txn(op(&pb.RangeRequest{Key: []byte("k"), RangeEnd: []byte("l"), Limit: 1500}), op(get("z", 0)))

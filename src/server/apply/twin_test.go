@@ -183,9 +183,9 @@ func TestTheStateIsAFunctionOfTheLog(t *testing.T) {
 			for n := range 400 {
 				s.revision = listened.KV.Revision()
 				r := s.next()
-				first := listened.Apply(proto.CloneOf(r), true)
-				second := lonely.Apply(proto.CloneOf(r), false)
-				third := restarted.Apply(proto.CloneOf(r), true)
+				first := listened.Apply(proto.CloneOf(r), 1, true)
+				second := lonely.Apply(proto.CloneOf(r), 1, false)
+				third := restarted.Apply(proto.CloneOf(r), 1, true)
 				listened.commit()
 				if n%64 == 63 {
 					lonely.commit()

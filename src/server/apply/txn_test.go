@@ -114,9 +114,9 @@ func TestCompactedRangeInTxnIsDecidedByTheLogAlone(t *testing.T) {
 			if waits {
 				removed(t, result)
 			}
-			w.Expect(m.Apply(entry(txn(op(put("a", "5")), op(get("a", 3)))), wanted).Err).To(HaveOccurred())
+			w.Expect(m.Apply(entry(txn(op(put("a", "5")), op(get("a", 3)))), m.index+1, wanted).Err).To(HaveOccurred())
 			m.commit()
-			w.Expect(m.Apply(entry(txn(op(put("b", "1")), op(get("a", 4)))), wanted).Err).NotTo(HaveOccurred())
+			w.Expect(m.Apply(entry(txn(op(put("b", "1")), op(get("a", 4)))), m.index+1, wanted).Err).NotTo(HaveOccurred())
 			m.commit()
 			w.Expect(m.KV.Revision()).To(BeEquivalentTo(6))
 			w.Expect(m.values(t)).To(Equal(map[string]string{"a": "4", "b": "1"}))
@@ -128,7 +128,7 @@ func TestUnwantedReadsAreSkipped(t *testing.T) {
 	w := NewWithT(t)
 	m := newMachine(t)
 	m.putAll(t, "a", "1")
-	r := m.Apply(entry(txn(op(get("a", 0)), op(put("b", "1")), op(txn(op(get("a", 0)))))), false)
+	r := m.Apply(entry(txn(op(get("a", 0)), op(put("b", "1")), op(txn(op(get("a", 0)))))), m.index+1, false)
 	w.Expect(r.Err).NotTo(HaveOccurred())
 	responses := r.Response.(*pb.TxnResponse).Responses
 	w.Expect(responses).To(HaveLen(3))

@@ -74,6 +74,19 @@ func (v *View) WriteLease(who Identity, id lease.ID, leases Attached) error {
 	return s.lease(id)
 }
 
+// ReadLease decides about the existence of a lease, which says something about its keys.
+func (v *View) ReadLease(who Identity, id lease.ID, leases Attached) (err error) {
+	if !v.enabled || v.Root(who) == nil {
+		return nil
+	}
+	s := sender{v: v, who: who}
+	leases.EveryKey(id, func(key string) bool {
+		err = s.read([]byte(key), nil)
+		return err == nil
+	})
+	return err
+}
+
 // ReadKeys decides about keys that are listed one by one.
 func (v *View) ReadKeys(who Identity, keys [][]byte) error {
 	if !v.enabled || v.Root(who) == nil {

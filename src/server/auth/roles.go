@@ -38,7 +38,7 @@ func (s *Store) setRole(next *View, row *authpb.Role) {
 func (s *Store) DeleteRole(name string) error {
 	v := s.View()
 	switch {
-	case v.enabled && name == root:
+	case v.enabled && name == Root:
 		return ErrInvalidAuthMgmt
 	case v.roles[name] == nil:
 		return ErrRoleNotFound

@@ -78,7 +78,7 @@ func (s *Store) publish(next *View) {
 // Enable switches authentication on; again changes nothing. Errors: ErrRootUserNotExist, ErrRootRoleNotExist.
 func (s *Store) Enable() error {
 	next := s.View().clone()
-	u := next.users[root]
+	u := next.users[Root]
 	switch {
 	case next.enabled:
 		return nil

@@ -48,7 +48,7 @@ func (s *Store) setUser(next *View, row *authpb.User) {
 func (s *Store) DeleteUser(name string) error {
 	v := s.View()
 	switch {
-	case v.enabled && name == root:
+	case v.enabled && name == Root:
 		return ErrInvalidAuthMgmt
 	case v.users[name] == nil:
 		return ErrUserNotFound
@@ -92,7 +92,7 @@ func (s *Store) GrantRole(name, role string) error {
 	switch {
 	case u == nil:
 		return ErrUserNotFound
-	case role != root && v.roles[role] == nil:
+	case role != Root && v.roles[role] == nil:
 		return ErrRoleNotFound
 	case slices.Contains(u.row.Roles, role):
 		return nil
@@ -112,7 +112,7 @@ func (s *Store) RevokeRole(name, role string) error {
 	v := s.View()
 	u := v.users[name]
 	switch {
-	case v.enabled && name == root && role == root:
+	case v.enabled && name == Root && role == Root:
 		return ErrInvalidAuthMgmt
 	case u == nil:
 		return ErrUserNotFound

@@ -8,8 +8,8 @@ import (
 	"quoin.dev/api/authpb"
 )
 
-// root is the name of the user and of the role that may do everything.
-const root = "root"
+// Root is the name of the user and of the role that may do everything.
+const Root = "root"
 
 // View is users, roles and the switch at one moment. It does not change, so that a request is held against one state of them,
 // and no request waits for another.
@@ -31,7 +31,7 @@ type user struct {
 }
 
 func newUser(row *authpb.User) *user {
-	return &user{row: row, isRoot: slices.Contains(row.Roles, root)}
+	return &user{row: row, isRoot: slices.Contains(row.Roles, Root)}
 }
 
 // grantsOf returns what the roles of a user grant.
@@ -90,7 +90,7 @@ func (v *View) Permissions(role string) ([]*authpb.Permission, error) {
 	switch {
 	case r == nil:
 		return nil, ErrRoleNotFound
-	case role == root:
+	case role == Root:
 		return []*authpb.Permission{{PermType: authpb.Permission_READWRITE, RangeEnd: []byte(openEnd)}}, nil
 	}
 	return slices.Clone(r.KeyPermission), nil

@@ -63,6 +63,7 @@ func (s *Server) openClients() (err error) {
 	s.grpc = rpc.NewServer(s.Member, rpc.Options{
 		Meter:                calls,
 		Credentials:          oneport.Credentials(),
+		CertificatesName:     s.cfg.Security.ClientTLS.ClientCertAuth,
 		MaxConcurrentStreams: s.cfg.Limits.MaxConcurrentStreams,
 		KeepAliveMinTime:     s.cfg.GRPC.KeepAliveMinTime,
 		KeepAliveInterval:    s.cfg.GRPC.KeepAliveInterval,

@@ -9,6 +9,7 @@ import (
 
 	pb "quoin.dev/api/etcdserverpb"
 
+	"quoin.dev/server/auth"
 	"quoin.dev/server/config"
 	"quoin.dev/server/lease"
 )
@@ -109,7 +110,7 @@ func (m *Member) record(ctx context.Context, term uint64, next func() []lease.Le
 		if len(r.Checkpoints) == 0 {
 			return true
 		}
-		if _, err := m.proposeIn(ctx, term, &pb.InternalRaftRequest{LeaseCheckpoint: &r}); err != nil {
+		if _, err := m.proposeIn(ctx, term, auth.Identity{}, &pb.InternalRaftRequest{LeaseCheckpoint: &r}); err != nil {
 			if ctx.Err() == nil {
 				m.logger.Warn("failed to record what is left of leases", zap.Error(err))
 			}

@@ -117,7 +117,7 @@ func (r *revoker) step(now time.Time) (next time.Time, ok bool) {
 	}
 	ids, next := r.m.clock.Expired(now, room)
 	for _, id := range ids {
-		p, err := r.m.begin(r.term, &pb.InternalRaftRequest{LeaseRevoke: &pb.LeaseRevokeRequest{ID: int64(id)}})
+		p, err := r.m.begin(r.term, r.m.asRoot(), &pb.InternalRaftRequest{LeaseRevoke: &pb.LeaseRevokeRequest{ID: int64(id)}})
 		if r.m.meter.refuse(err) != nil {
 			r.failed(id, err)
 			continue

@@ -10,21 +10,22 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/apply"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/lease"
 )
 
 // LeaseGrant makes a lease; an id of 0 lets the member choose one.
-func (m *Member) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) (*pb.LeaseGrantResponse, error) {
+func (m *Member) LeaseGrant(ctx context.Context, who auth.Identity, r *pb.LeaseGrantRequest) (*pb.LeaseGrantResponse, error) {
 	wish := &pb.LeaseGrantRequest{ID: r.ID, TTL: r.TTL}
 	for wish.ID == 0 {
 		wish.ID = int64(m.ids.next() & math.MaxInt64)
 	}
-	return responseOf[pb.LeaseGrantResponse](m.Propose(ctx, &pb.InternalRaftRequest{LeaseGrant: wish}))
+	return responseOf[pb.LeaseGrantResponse](m.ProposeFor(ctx, who, &pb.InternalRaftRequest{LeaseGrant: wish}))
 }
 
 // LeaseRevoke ends a lease and deletes its keys.
-func (m *Member) LeaseRevoke(ctx context.Context, r *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, error) {
-	return responseOf[pb.LeaseRevokeResponse](m.Propose(ctx, &pb.InternalRaftRequest{LeaseRevoke: r}))
+func (m *Member) LeaseRevoke(ctx context.Context, who auth.Identity, r *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, error) {
+	return responseOf[pb.LeaseRevokeResponse](m.ProposeFor(ctx, who, &pb.InternalRaftRequest{LeaseRevoke: r}))
 }
 
 func responseOf[T any](result apply.Result, err error) (*T, error) {

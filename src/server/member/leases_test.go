@@ -10,13 +10,14 @@ import (
 
 	pb "quoin.dev/api/etcdserverpb"
 
+	"quoin.dev/server/auth"
 	"quoin.dev/server/lease"
 )
 
 // grant makes a lease with a key on it.
 func (m *Member) grant(t testing.TB, id, ttl int64, key string) {
 	t.Helper()
-	if _, err := m.LeaseGrant(t.Context(), &pb.LeaseGrantRequest{ID: id, TTL: ttl}); err != nil {
+	if _, err := m.LeaseGrant(t.Context(), auth.Identity{}, &pb.LeaseGrantRequest{ID: id, TTL: ttl}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Propose(t.Context(), &pb.InternalRaftRequest{Put: &pb.PutRequest{Key: []byte(key), Value: []byte("1"), Lease: id}}); err != nil {
@@ -59,7 +60,7 @@ func TestLeasesThroughAFollower(t *testing.T) {
 	r, err := follower.LeaseTimeToLive(t.Context(), &pb.LeaseTimeToLiveRequest{ID: -5, Keys: true})
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(r.Keys).To(HaveLen(1))
-	_, err = follower.LeaseRevoke(t.Context(), &pb.LeaseRevokeRequest{ID: -5})
+	_, err = follower.LeaseRevoke(t.Context(), auth.Identity{}, &pb.LeaseRevokeRequest{ID: -5})
 	w.Expect(err).NotTo(HaveOccurred())
 	// etcd#20615: nobody renews what was revoked before.
 	for _, m := range c.members {
@@ -116,7 +117,7 @@ func TestARevokeOfAnotherTermGoesNowhere(t *testing.T) {
 	revoke := func(m *Member, term uint64) error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := m.proposeIn(ctx, term, &pb.InternalRaftRequest{LeaseRevoke: &pb.LeaseRevokeRequest{ID: 1}})
+		_, err := m.proposeIn(ctx, term, auth.Identity{}, &pb.InternalRaftRequest{LeaseRevoke: &pb.LeaseRevokeRequest{ID: 1}})
 		return err
 	}
 	for _, m := range c.members {
@@ -140,7 +141,7 @@ func TestManyLeasesEndTogether(t *testing.T) {
 	for g := range int64(granters) {
 		all.Go(func() {
 			for id := g + 1; id <= leases; id += granters {
-				if _, err := m.LeaseGrant(t.Context(), &pb.LeaseGrantRequest{ID: id, TTL: 1}); err != nil {
+				if _, err := m.LeaseGrant(t.Context(), auth.Identity{}, &pb.LeaseGrantRequest{ID: id, TTL: 1}); err != nil {
 					t.Errorf("lease %d: %v", id, err)
 				}
 			}

@@ -119,7 +119,7 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 		return
 	}
 	room := a.m.roomFor(r, a.m.backend.SizeAhead())
-	result := a.m.state.Apply(r, w != nil)
+	result := a.m.state.Apply(r, e.GetIndex(), w != nil)
 	if r.ClusterMemberAttrSet != nil || r.ClusterVersionSet != nil {
 		a.m.meter.MemberWrites.Inc("set")
 	}

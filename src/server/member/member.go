@@ -19,6 +19,7 @@ import (
 	"quoin.dev/pkg/vfs"
 
 	"quoin.dev/server/apply"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/config"
 	"quoin.dev/server/corrupt"
 	"quoin.dev/server/lease"
@@ -95,6 +96,9 @@ type Member struct {
 	health     health
 	trust      trust
 	checker    *corrupt.Checker
+	auth       *auth.Store
+	tokens     auth.TokenProvider
+	passwords  *auth.Passwords
 	returns    bool                      // it was here before, and what it holds is older than this process
 	elected    atomic.Pointer[time.Time] // when this member last heard of a new leader, or of a new term of one
 	leading    chan struct{}             // capacity 1: the leader or the term changed, for keepVersions

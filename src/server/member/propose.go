@@ -9,6 +9,7 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/apply"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/raftnode"
 )
 
@@ -29,18 +30,18 @@ var (
 	errQueue    = fmt.Errorf("%w", ErrTooManyRequests) // waiting for a leader
 )
 
-// Propose sends a request through the log and returns what became of it on this member. The request must not be changed
-// afterwards.
+// Propose sends a request of this member through the log and returns what became of it on this member. The request must not be
+// changed afterwards.
 func (m *Member) Propose(ctx context.Context, r *pb.InternalRaftRequest) (apply.Result, error) {
-	return m.proposeIn(ctx, anyTerm, r)
+	return m.proposeIn(ctx, anyTerm, auth.Identity{}, r)
 }
 
 // anyTerm is the term of a request that may be proposed at any time and by any leader.
 const anyTerm = 0
 
 // proposeIn is Propose for a request that is right only while this member leads in a term; ctx has to end with that.
-func (m *Member) proposeIn(ctx context.Context, term uint64, r *pb.InternalRaftRequest) (apply.Result, error) {
-	p, err := m.begin(term, r)
+func (m *Member) proposeIn(ctx context.Context, term uint64, who auth.Identity, r *pb.InternalRaftRequest) (apply.Result, error) {
+	p, err := m.begin(term, who, r)
 	if err != nil {
 		return apply.Result{}, m.meter.refuse(err)
 	}
@@ -59,8 +60,8 @@ type pending struct {
 	kind  string // empty for a change of membership
 }
 
-// begin sends a request on its way; await has to follow.
-func (m *Member) begin(term uint64, r *pb.InternalRaftRequest) (pending, error) {
+// begin sends a request on its way, for who; await has to follow.
+func (m *Member) begin(term uint64, who auth.Identity, r *pb.InternalRaftRequest) (pending, error) {
 	if m.behind(makesRoom(r)) {
 		return pending{}, errLag
 	}
@@ -73,7 +74,7 @@ func (m *Member) begin(term uint64, r *pb.InternalRaftRequest) (pending, error) 
 		}
 	}
 	id := m.ids.next()
-	r.Header = &pb.RequestHeader{ID: id}
+	r.Header = &pb.RequestHeader{ID: id, Username: who.User, AuthRevision: who.Revision}
 	data, err := r.MarshalVT()
 	if err != nil {
 		return pending{}, err

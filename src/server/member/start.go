@@ -68,6 +68,9 @@ func Start(o Options) (*Member, error) {
 }
 
 func (m *Member) start() error {
+	if err := m.prepareAuth(); err != nil {
+		return err
+	}
 	b, err := m.openStorage()
 	if err != nil {
 		return err
@@ -219,6 +222,9 @@ func (m *Member) closeStorage() {
 	m.stateMu.Lock()
 	defer m.stateMu.Unlock()
 	m.closed = true
+	if m.tokens != nil {
+		m.tokens.Close()
+	}
 	m.watches.Close()
 	if m.state != nil {
 		m.state.KV.Close()

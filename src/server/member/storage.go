@@ -15,6 +15,7 @@ import (
 
 	"quoin.dev/server/alarm"
 	"quoin.dev/server/apply"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/bootstrap"
 	"quoin.dev/server/config"
 	"quoin.dev/server/lease"
@@ -49,7 +50,7 @@ func (m *Member) openState() error {
 	if err != nil {
 		return err
 	}
-	state, err := loadState(b, m.cfg, m.clock, m.meter.KV, m.logger)
+	state, err := loadState(b, m.cfg, m.clock, m.auth, m.meter.KV, m.logger)
 	if err != nil {
 		_ = b.Close()
 		return err
@@ -74,14 +75,11 @@ func (m *Member) openStateAtStart() error {
 	return err
 }
 
-func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, counts *mvcc.Meter, logger *zap.Logger) (*apply.State, error) {
+func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, users *auth.Store, counts *mvcc.Meter, logger *zap.Logger) (*apply.State, error) {
 	view := b.View()
 	defer view.Close()
 	if err := schema.CheckStorageVersion(view); err != nil {
 		return nil, err
-	}
-	if schema.AuthEnabled(view) {
-		return nil, errAuthEnabled
 	}
 	leases, err := lease.Load(view, b, lease.Options{MinTTL: lease.MinTTL(cfg.Raft.ElectionTicks(), cfg.Raft.HeartbeatInterval), Clock: clock})
 	if err != nil {
@@ -99,6 +97,9 @@ func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, count
 	if err != nil {
 		return nil, err
 	}
+	if err := users.Load(view, b); err != nil {
+		return nil, err
+	}
 	kv, err := mvcc.Open(b, mvcc.Options{
 		Logger: logger, Leases: leases, Meter: counts,
 		CompactionBatch: cfg.Compaction.BatchLimit, CompactionPause: cfg.Compaction.SleepInterval,
@@ -106,12 +107,8 @@ func loadState(b *backend.Backend, cfg *config.Config, clock *lease.Clock, count
 	if err != nil {
 		return nil, err
 	}
-	return &apply.State{KV: kv, Leases: leases, Members: members, Alarms: alarms, Rows: b}, nil
+	return &apply.State{KV: kv, Leases: leases, Members: members, Alarms: alarms, Auth: users, Rows: b}, nil
 }
-
-// errAuthEnabled refuses to serve to everybody what was meant for some.
-var errAuthEnabled = errors.New("member: authentication is enabled in this data directory, and this version of quoin can not " +
-	"enforce it: disable it first with `etcdctl auth disable` while etcd runs on the directory, or go on with etcd")
 
 // boot is what the start learned from disk or from the flags.
 type boot struct {

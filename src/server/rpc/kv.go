@@ -9,13 +9,14 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/apply"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/member"
 )
 
 // kvServer serves etcdserverpb.KV.
 type kvServer struct {
 	pb.UnimplementedKVServer
-	m *member.Member
+	identity
 }
 
 // kvServiceDesc is the generated description with one method replaced: a range answers with spliced bytes instead of a
@@ -71,14 +72,22 @@ func (s *kvServer) splicedRange(ctx context.Context, r *pb.RangeRequest) (*range
 	if !r.Serializable {
 		reading = time.Now()
 	}
+	who, err := s.mayRead(ctx, r.Key, r.RangeEnd)
+	if err != nil {
+		s.m.Meter().Requests.Observe(member.KindRange, false, time.Since(begun))
+		return nil, toWire(err)
+	}
 	reply := new(rangeReply)
-	err := s.m.Read(func(state *apply.State) error {
+	err = s.m.Read(func(state *apply.State) error {
 		info, err := state.KV.Range(ctx, r.Key, r.RangeEnd, apply.RangeOptions(r), reply.add)
 		if err == nil {
 			reply.finish(s.m.Header(info.Revision), info.More, info.Count)
 		}
 		return err
 	})
+	if changed := s.m.Auth().Seen(who); changed != nil {
+		err = changed
+	}
 	ended := time.Now()
 	s.m.Meter().Requests.Observe(member.KindRange, err == nil, ended.Sub(begun))
 	s.m.Meter().Reads.Observe(member.KindRange, err == nil, ended.Sub(reading))
@@ -97,11 +106,20 @@ func (s *kvServer) beforeRead(ctx context.Context, serializable bool) error {
 	return s.m.ReadIndex(ctx)
 }
 
+// mayRead returns who asks for a range that they may read. What was read goes to them only if that holds still: see auth.View.Seen.
+func (s *kvServer) mayRead(ctx context.Context, key, end []byte) (auth.Identity, error) {
+	who, err := s.of(ctx)
+	if err == nil {
+		err = s.m.Auth().Read(who, key, end)
+	}
+	return who, err
+}
+
 func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
 	if err := validatePut(r); err != nil {
 		return nil, err
 	}
-	response, err := propose[pb.PutResponse](ctx, s.m, &pb.InternalRaftRequest{Put: r})
+	response, err := propose[pb.PutResponse](ctx, s.identity, &pb.InternalRaftRequest{Put: r})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +131,7 @@ func (s *kvServer) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*
 	if err := validateDelete(r); err != nil {
 		return nil, err
 	}
-	response, err := propose[pb.DeleteRangeResponse](ctx, s.m, &pb.InternalRaftRequest{DeleteRange: r})
+	response, err := propose[pb.DeleteRangeResponse](ctx, s.identity, &pb.InternalRaftRequest{DeleteRange: r})
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +154,7 @@ func (s *kvServer) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, 
 // txn reads locally what only reads, and sends everything else through the log.
 func (s *kvServer) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
 	if !apply.OnlyReads(r) {
-		return propose[pb.TxnResponse](ctx, s.m, &pb.InternalRaftRequest{Txn: r})
+		return propose[pb.TxnResponse](ctx, s.identity, &pb.InternalRaftRequest{Txn: r})
 	}
 	begun := time.Now()
 	response, err := s.readTxn(ctx, r)
@@ -148,15 +166,29 @@ func (s *kvServer) readTxn(ctx context.Context, r *pb.TxnRequest) (response *pb.
 	if err := s.beforeRead(ctx, apply.OnlySerializable(r)); err != nil {
 		return nil, err
 	}
+	who, err := s.of(ctx)
+	if err == nil {
+		err = s.m.Auth().Txn(who, r)
+	}
+	if err != nil {
+		return nil, err
+	}
 	err = s.m.Read(func(state *apply.State) (err error) {
 		response, err = state.ReadTxn(ctx, r)
 		return err
 	})
+	if changed := s.m.Auth().Seen(who); changed != nil {
+		return nil, changed
+	}
 	return response, err
 }
 
 func (s *kvServer) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
-	result, err := s.m.Propose(ctx, &pb.InternalRaftRequest{Compaction: r})
+	who, err := s.of(ctx)
+	if err != nil {
+		return nil, toWire(err)
+	}
+	result, err := s.m.ProposeFor(ctx, who, &pb.InternalRaftRequest{Compaction: r})
 	if err != nil {
 		return nil, toWire(err)
 	}
@@ -170,9 +202,13 @@ func (s *kvServer) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.Co
 	return response, nil
 }
 
-// propose sends a request through the log and returns its response.
-func propose[T any](ctx context.Context, m *member.Member, r *pb.InternalRaftRequest) (*T, error) {
-	result, err := m.Propose(ctx, r)
+// propose sends a client's request through the log and returns its response.
+func propose[T any](ctx context.Context, i identity, r *pb.InternalRaftRequest) (*T, error) {
+	who, err := i.of(ctx)
+	if err != nil {
+		return nil, toWire(err)
+	}
+	result, err := i.m.ProposeFor(ctx, who, r)
 	if err != nil {
 		return nil, toWire(err)
 	}

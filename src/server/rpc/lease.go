@@ -10,7 +10,6 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/lease"
-	"quoin.dev/server/member"
 )
 
 // keepAlivesAtOnce bounds how many renewals of one stream are under way; they share a question to the leader.
@@ -19,12 +18,16 @@ const keepAlivesAtOnce = 128
 // leaseServer serves etcdserverpb.Lease.
 type leaseServer struct {
 	pb.UnimplementedLeaseServer
-	m *member.Member
+	identity
 }
 
 // LeaseGrant makes a lease.
 func (s *leaseServer) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) (*pb.LeaseGrantResponse, error) {
-	response, err := s.m.LeaseGrant(ctx, r)
+	who, err := s.of(ctx)
+	if err != nil {
+		return nil, toWire(err)
+	}
+	response, err := s.m.LeaseGrant(ctx, who, r)
 	if err != nil {
 		return nil, toWire(err)
 	}
@@ -34,7 +37,11 @@ func (s *leaseServer) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) (
 
 // LeaseRevoke ends a lease.
 func (s *leaseServer) LeaseRevoke(ctx context.Context, r *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, error) {
-	response, err := s.m.LeaseRevoke(ctx, r)
+	who, err := s.of(ctx)
+	if err != nil {
+		return nil, toWire(err)
+	}
+	response, err := s.m.LeaseRevoke(ctx, who, r)
 	if err != nil {
 		return nil, toWire(err)
 	}
@@ -42,7 +49,8 @@ func (s *leaseServer) LeaseRevoke(ctx context.Context, r *pb.LeaseRevokeRequest)
 	return response, nil
 }
 
-// LeaseTimeToLive tells what is left of a lease; -1 for one that is not there.
+// LeaseTimeToLive tells what is left of a lease; -1 for one that is not there. Its keys are shown to those who may read all of them
+// (CVE-2023-32082).
 func (s *leaseServer) LeaseTimeToLive(ctx context.Context, r *pb.LeaseTimeToLiveRequest) (*pb.LeaseTimeToLiveResponse, error) {
 	response, err := s.m.LeaseTimeToLive(ctx, r)
 	switch {
@@ -51,18 +59,37 @@ func (s *leaseServer) LeaseTimeToLive(ctx context.Context, r *pb.LeaseTimeToLive
 	case err != nil:
 		return nil, toWire(err)
 	}
+	if err := s.mayRead(ctx, response.Keys); err != nil {
+		return nil, toWire(err)
+	}
 	response.Header, err = s.header()
 	return response, err
 }
 
-// LeaseLeases lists the leases that this member knows.
-func (s *leaseServer) LeaseLeases(context.Context, *pb.LeaseLeasesRequest) (*pb.LeaseLeasesResponse, error) {
+// mayRead decides whether a client may see keys that it has not named.
+func (s *leaseServer) mayRead(ctx context.Context, keys [][]byte) error {
+	who, err := s.of(ctx)
+	if err == nil {
+		err = s.m.Auth().ReadKeys(who, keys)
+	}
+	return err
+}
+
+// LeaseLeases lists the leases that this member knows, to those who may read the keys of all of them.
+func (s *leaseServer) LeaseLeases(ctx context.Context, _ *pb.LeaseLeasesRequest) (*pb.LeaseLeasesResponse, error) {
 	leases, revision, err := s.m.Leases()
+	if err != nil {
+		return nil, toWire(err)
+	}
+	who, err := s.of(ctx)
 	if err != nil {
 		return nil, toWire(err)
 	}
 	response := &pb.LeaseLeasesResponse{Header: s.m.Header(revision)}
 	for _, l := range leases {
+		if err := s.m.Auth().ReadLease(who, l.ID, s.m.Attached()); err != nil {
+			return nil, toWire(err)
+		}
 		response.Leases = append(response.Leases, &pb.LeaseStatus{ID: int64(l.ID)})
 	}
 	return response, nil
@@ -112,8 +139,20 @@ func (s *leaseServer) LeaseKeepAlive(client grpc.BidiStreamingServer[pb.LeaseKee
 	return toWire(ended)
 }
 
-// renew renews leases and answers for each of them.
+// renew renews leases and answers for each of them. A client that may not write a key of one of them renews none.
 func (s *leaseServer) renew(ctx context.Context, client grpc.BidiStreamingServer[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse], ids []lease.ID) error {
+	who, err := s.of(ctx)
+	if err != nil {
+		return toWire(err)
+	}
+	if err := s.m.Auth().Anyone(who); err != nil {
+		return toWire(err)
+	}
+	for _, id := range ids {
+		if err := s.m.Auth().WriteLease(who, id, s.m.Attached()); err != nil {
+			return toWire(err)
+		}
+	}
 	for i, r := range s.m.LeasesRenew(ctx, ids) {
 		switch {
 		case errors.Is(r.Err, lease.ErrNotFound):

@@ -14,6 +14,7 @@ import (
 	"quoin.dev/api/mvccpb"
 
 	"quoin.dev/server/apply"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/lease"
 	"quoin.dev/server/member"
 	"quoin.dev/server/watch"
@@ -139,6 +140,9 @@ var errBegunTooLate = errors.New("mvcc: the watch begins at a compacted revision
 
 // watch calls fn for every event of [key, end) from a revision on, until fn says that it is enough.
 func (l line) watch(ctx context.Context, key, end []byte, from int64, fn func(*mvccpb.Event) (enough bool, err error)) error {
+	if _, err := l.kv.mayRead(ctx, key, end); err != nil {
+		return toWire(err)
+	}
 	stream := l.member().NewWatchStream()
 	defer stream.Close()
 	ctx, untrust := l.member().WhileTrusted(ctx)
@@ -189,7 +193,14 @@ func (l line) withLease(ctx context.Context, id int64, fn func(id int64) error) 
 	if id != 0 {
 		return fn(id)
 	}
-	granted, err := l.member().LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: callTTL})
+	who, err := l.kv.of(ctx)
+	if err == nil {
+		err = l.member().Permit(ctx, who, (*auth.View).Anyone)
+	}
+	if err != nil {
+		return toWire(err)
+	}
+	granted, err := l.member().LeaseGrant(ctx, who, &pb.LeaseGrantRequest{TTL: callTTL})
 	if err != nil {
 		return toWire(err)
 	}

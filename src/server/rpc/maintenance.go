@@ -17,7 +17,7 @@ import (
 // maintenanceServer serves etcdserverpb.Maintenance.
 type maintenanceServer struct {
 	pb.UnimplementedMaintenanceServer
-	m     *member.Member
+	identity
 	stall time.Duration // how long a reader of the database may pause
 }
 
@@ -52,7 +52,7 @@ func (s *maintenanceServer) Status(context.Context, *pb.StatusRequest) (*pb.Stat
 
 // Alarm goes through the log, so that all members list the same alarms at the same place in it.
 func (s *maintenanceServer) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb.AlarmResponse, error) {
-	response, err := propose[pb.AlarmResponse](ctx, s.m, &pb.InternalRaftRequest{Alarm: r})
+	response, err := propose[pb.AlarmResponse](ctx, s.identity, &pb.InternalRaftRequest{Alarm: r})
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func TestSnapshotIsEndedWhenNobodyReads(t *testing.T) {
 	for i := range 40 {
 		s.put(t, fmt.Sprint("k", i), strings.Repeat("v", 200<<10))
 	}
-	server := &maintenanceServer{m: s.m, stall: 50 * time.Millisecond}
+	server := &maintenanceServer{identity: identity{m: s.m}, stall: 50 * time.Millisecond}
 	stuck := &stuckStream{ctx: t.Context(), sent: make(chan struct{}, 1), leave: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Snapshot(nil, stuck) }()

@@ -29,9 +29,18 @@ func (s *kvServer) RangeStream(r *pb.RangeRequest, stream grpc.ServerStreamingSe
 	if err := s.beforeRead(ctx, r.Serializable); err != nil {
 		return toWire(err)
 	}
+	who, err := s.mayRead(ctx, r.Key, r.RangeEnd)
+	if err != nil {
+		return toWire(err)
+	}
 	c := chunks{s: s, request: r, options: apply.RangeOptions(r), key: r.Key, keys: firstChunkKeys}
 	for {
 		reply, last, err := c.next(ctx)
+		if err == nil {
+			if err = s.m.Auth().Seen(who); err != nil {
+				reply.free()
+			}
+		}
 		if err != nil {
 			return toWire(err)
 		}

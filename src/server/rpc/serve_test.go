@@ -128,7 +128,7 @@ func TestStreamsShowOneRevision(t *testing.T) {
 		s.put(t, fmt.Sprintf("k%02d", i), "old")
 	}
 	at := s.put(t, "k60", "old").Header.Revision
-	pieces := chunks{s: &kvServer{m: s.m}, request: &pb.RangeRequest{Key: []byte("k"), RangeEnd: []byte{0}}, key: []byte("k"), keys: 10}
+	pieces := chunks{s: &kvServer{identity: identity{m: s.m}}, request: &pb.RangeRequest{Key: []byte("k"), RangeEnd: []byte{0}}, key: []byte("k"), keys: 10}
 	var all []*mvccpb.KeyValue
 	for last := false; !last; {
 		reply, end, err := pieces.next(t.Context())
@@ -218,13 +218,13 @@ func TestRefusals(t *testing.T) {
 	// In this process there is no wire between that would end a call by itself.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = (&kvServer{m: s.m}).Range(ctx, &pb.RangeRequest{Key: key})
+	_, err = (&kvServer{identity: identity{m: s.m}}).Range(ctx, &pb.RangeRequest{Key: key})
 	w.Expect(status.Code(err)).To(BeElementOf(codes.Canceled, codes.OK))
 	s.m.Stop()
-	_, err = (&kvServer{m: s.m}).Range(t.Context(), &pb.RangeRequest{Key: key})
+	_, err = (&kvServer{identity: identity{m: s.m}}).Range(t.Context(), &pb.RangeRequest{Key: key})
 	w.Expect(status.Convert(err).Message()).To(Equal("etcdserver: server stopped"))
-	_, err = (&kvServer{m: s.m}).Range(t.Context(), &pb.RangeRequest{Key: key, Serializable: true})
+	_, err = (&kvServer{identity: identity{m: s.m}}).Range(t.Context(), &pb.RangeRequest{Key: key, Serializable: true})
 	w.Expect(status.Convert(err).Message()).To(Equal("etcdserver: server stopped"))
-	_, err = (&kvServer{m: s.m}).Put(t.Context(), &pb.PutRequest{Key: key})
+	_, err = (&kvServer{identity: identity{m: s.m}}).Put(t.Context(), &pb.PutRequest{Key: key})
 	w.Expect(status.Convert(err).Message()).To(Equal("etcdserver: server stopped"))
 }

@@ -41,6 +41,9 @@ type Options struct {
 	Credentials          credentials.TransportCredentials
 	MaxConcurrentStreams uint32
 	Meter                *Meter // nil: one that nobody reads
+	// CertificatesName users: every client has shown a certificate that can be trusted, and its common name is that of a user, unless
+	// there is a token.
+	CertificatesName bool
 	// KeepAliveMinTime is how often a client may ping; KeepAliveInterval and KeepAliveTimeout are how the server does.
 	KeepAliveMinTime, KeepAliveInterval, KeepAliveTimeout time.Duration
 	// SlowAfter is how long a request with one answer may take before it is logged; 0: as long as it likes.
@@ -55,13 +58,15 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 	}
 	learner := learnerGuard{m.IsLearner}
 	leader := &leaderGuard{hasLeader: m.HasLeader, election: m.ElectionTimeout()}
-	unary := []grpc.UnaryServerInterceptor{o.Meter.unary, learner.unary, leader.unary}
+	who := identity{m: m, certificates: o.CertificatesName}
+	access := access{who}
+	unary := []grpc.UnaryServerInterceptor{o.Meter.unary, learner.unary, leader.unary, access.unary}
 	if o.SlowAfter > 0 && o.Logger != nil {
 		unary = slices.Insert(unary, 1, slowLog{o.SlowAfter, o.Logger}.unary)
 	}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(unary...),
-		grpc.ChainStreamInterceptor(o.Meter.stream, learner.stream, leader.stream),
+		grpc.ChainStreamInterceptor(o.Meter.stream, learner.stream, leader.stream, access.stream),
 		grpc.ForceServerCodecV2(countingCodec{m: o.Meter}),
 		grpc.ConnectionTimeout(greetingTimeout),
 		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + OverheadBytes),
@@ -78,14 +83,15 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 		options = append(options, grpc.Creds(o.Credentials))
 	}
 	s := grpc.NewServer(options...)
-	kv := &kvServer{m: m}
+	kv := &kvServer{identity: who}
 	s.RegisterService(kvServiceDesc(), kv)
 	v3lockpb.RegisterLockServer(s, &lockServer{kv: kv})
 	v3electionpb.RegisterElectionServer(s, &electionServer{kv: kv})
-	pb.RegisterMaintenanceServer(s, &maintenanceServer{m: m, stall: snapshotStall})
+	pb.RegisterMaintenanceServer(s, &maintenanceServer{identity: who, stall: snapshotStall})
 	pb.RegisterClusterServer(s, &clusterServer{m: m})
-	pb.RegisterLeaseServer(s, &leaseServer{m: m})
-	pb.RegisterWatchServer(s, &watchServer{m: m, progress: m.WatchProgressInterval(), meter: o.Meter})
+	pb.RegisterLeaseServer(s, &leaseServer{identity: who})
+	pb.RegisterWatchServer(s, &watchServer{identity: who, progress: m.WatchProgressInterval(), meter: o.Meter})
+	pb.RegisterAuthServer(s, &authServer{identity: who})
 	healthpb.RegisterHealthServer(s, newHealth(m))
 	o.Meter.know(s.GetServiceInfo())
 	return s

@@ -15,6 +15,7 @@ import (
 	"quoin.dev/api/rpctypes"
 
 	"quoin.dev/server/apply"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/member"
 	"quoin.dev/server/watch"
 )
@@ -39,7 +40,7 @@ const progressJitter = 10
 // watchServer serves etcdserverpb.Watch.
 type watchServer struct {
 	pb.UnimplementedWatchServer
-	m        *member.Member
+	identity
 	progress time.Duration // how often a watch that is quiet hears of the revision
 	meter    *Meter
 }
@@ -103,9 +104,12 @@ func (s *watchServer) receive(ctx context.Context, client grpc.BidiStreamingServ
 		if err != nil {
 			return err
 		}
+		refused := s.mayWatch(ctx, r.GetCreateRequest())
 		err = s.m.Read(func(state *apply.State) error {
 			now := state.KV.Revision()
 			switch {
+			case refused != nil:
+				stream.Refuse(toWire(refused).Error(), now)
 			case r.GetCreateRequest() != nil:
 				create(stream, r.GetCreateRequest(), now, state.KV.CompactRevision())
 			case r.GetCancelRequest() != nil:
@@ -119,6 +123,23 @@ func (s *watchServer) receive(ctx context.Context, client grpc.BidiStreamingServ
 			return err
 		}
 	}
+}
+
+// mayWatch decides about a new watcher, nil for any other request. What is decided holds for as long as it watches. A negative
+// revision is refused for itself, whoever asks.
+func (s *watchServer) mayWatch(ctx context.Context, r *pb.WatchCreateRequest) error {
+	if r == nil || r.StartRevision < 0 || !s.m.Auth().Enabled() {
+		return nil
+	}
+	who, err := s.of(ctx)
+	if err != nil {
+		return err
+	}
+	key := r.Key
+	if len(key) == 0 {
+		key = []byte{0} // as the watch does
+	}
+	return s.m.Permit(ctx, who, func(v *auth.View, who auth.Identity) error { return v.Read(who, key, r.RangeEnd) })
 }
 
 // create adds a watcher, or answers why there is none.
