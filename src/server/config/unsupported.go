@@ -62,14 +62,4 @@ func (c *Config) noteOddSettings() {
 	if o, err := token.Parse(c.Security.AuthToken); err == nil && len(o.Unknown) > 0 {
 		c.warn("unknown JWT options", "keys", strings.Join(o.Unknown, ","))
 	}
-	for _, n := range []struct {
-		asked bool
-		flag  string
-	}{
-		{c.Tracing.Enabled, "enable-distributed-tracing"},
-	} {
-		if n.asked {
-			c.warn("flag is accepted but has no effect in this version", "flag", "--"+n.flag)
-		}
-	}
 }

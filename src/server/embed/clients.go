@@ -60,7 +60,7 @@ type web struct {
 // openClients serves all listeners of clients.
 func (s *Server) openClients() (err error) {
 	calls := rpc.NewMeter(s.cfg.Metrics == "extensive")
-	s.grpc = rpc.NewServer(s.Member, rpc.Options{
+	options := rpc.Options{
 		Meter:                calls,
 		Credentials:          oneport.Credentials(),
 		CertificatesName:     s.cfg.Security.ClientTLS.ClientCertAuth,
@@ -70,7 +70,11 @@ func (s *Server) openClients() (err error) {
 		KeepAliveTimeout:     s.cfg.GRPC.KeepAliveTimeout,
 		SlowAfter:            s.cfg.WarningUnaryRequestDuration,
 		Logger:               s.logger,
-	})
+	}
+	if s.tracing != nil {
+		options.Tracing = s.tracing.Handler()
+	}
+	s.grpc = rpc.NewServer(s.Member, options)
 	s.web.metrics = metrics.Handler(metrics.Options{Config: s.cfg, Member: s.Member, Calls: calls, Checks: &s.checks})
 	if s.cfg.HTTP.EnableGateway {
 		s.web.gateway, err = gateway.New(s.grpc, gateway.Options{MaxMessageBytes: messageRoom * (s.Member.MaxRequestBytes() + rpc.OverheadBytes)})
@@ -146,5 +150,17 @@ func (s *Server) stopGRPC(ctx context.Context) {
 		}
 		s.grpc.Stop()
 		<-stopped
+	}
+}
+
+// stopTracing sends the spans that are left, if the collector takes them at once.
+func (s *Server) stopTracing() {
+	if s.tracing == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := s.tracing.Close(ctx); err != nil {
+		s.logger.Warn("lost the last spans", zap.Error(err))
 	}
 }

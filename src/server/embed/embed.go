@@ -19,6 +19,7 @@ import (
 	"quoin.dev/server/member"
 	"quoin.dev/server/metrics"
 	"quoin.dev/server/peer"
+	"quoin.dev/server/tracing"
 )
 
 // Timeouts of a start, and of requests that are open when the member stops.
@@ -42,6 +43,7 @@ type Server struct {
 	peers   []net.Listener
 	clients clientListeners
 	web     web
+	tracing *tracing.Provider // nil if nothing is traced
 	checks  metrics.Checks
 	peer    *http.Server
 	// peerHandler is nil until the member runs.
@@ -112,6 +114,7 @@ func StartWith(cfg *config.Config, o Options) (*Server, error) {
 		closeAll(s.peers)
 		s.clients.close()
 		closeAll(s.given.open)
+		s.stopTracing()
 		s.loops.Wait()
 		return nil, err
 	}
@@ -140,6 +143,11 @@ func (s *Server) start() error {
 	}
 	if err := s.given.leftOver(); err != nil {
 		return err
+	}
+	if s.cfg.Tracing.Enabled {
+		if s.tracing, err = tracing.New(context.Background(), s.cfg.Tracing, s.logger); err != nil {
+			return err
+		}
 	}
 	s.servePeers()
 	s.Member, err = member.Start(member.Options{Config: s.cfg, Logger: s.logger, PeerTLS: peerDialer, Fatal: s.fail, FS: s.fs})
@@ -273,6 +281,7 @@ func (s *Server) Stop() {
 		<-s.clientLoop
 		s.stopClients()
 		s.Member.Stop()
+		s.stopTracing()
 		_ = s.peer.Close()
 		closeAll(s.peers)
 		s.loops.Wait()

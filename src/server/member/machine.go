@@ -129,10 +129,11 @@ func (a *machine) applyRequest(e *raftpb.Entry) {
 	if !room && result.Err == nil {
 		a.m.full.signal() // it was applied: every member does what the log says, and the alarm stops those to come
 	}
-	if w != nil {
-		a.told = append(a.told, told{w, outcome{result: result}})
-	}
+	begun := a.began
 	a.took(e, kindOf(r), result.Err)
+	if w != nil {
+		a.told = append(a.told, told{w, outcome{result: result, stages: stages{begun, a.began}}})
+	}
 }
 
 // took notes how long an entry took. The next one begins when it ends.

@@ -46,6 +46,7 @@ func (m *Member) proposeIn(ctx context.Context, term uint64, who auth.Identity, 
 		return apply.Result{}, m.meter.refuse(err)
 	}
 	o, err := m.await(ctx, p)
+	m.traceProposal(ctx, p, o.stages)
 	if showsKeys(r) && m.Trusted() != nil {
 		return apply.Result{}, ErrDiffers // it may have been applied, like after a timeout
 	}
@@ -129,7 +130,13 @@ func showsKeys(r *pb.InternalRaftRequest) bool {
 }
 
 // ReadIndex returns when a read of the local state is linearizable.
-func (m *Member) ReadIndex(ctx context.Context) error { return m.reads.wait(ctx) }
+func (m *Member) ReadIndex(ctx context.Context) error {
+	if t := m.tracer(ctx); t != nil {
+		_, span := t.Start(ctx, "read index")
+		defer span.End()
+	}
+	return m.reads.wait(ctx)
+}
 
 // WaitPhysical waits until a compaction has removed what it compacted.
 func (m *Member) WaitPhysical(ctx context.Context, removed <-chan struct{}) error {

@@ -27,6 +27,7 @@ func (w *waiter) Gone() bool { return w.gone.Load() }
 type outcome struct {
 	result   apply.Result
 	members  []membership.Member // of a membership change
+	stages   stages              // of an entry that was applied
 	timedOut bool
 }
 

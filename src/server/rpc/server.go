@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/stats"
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/v3electionpb"
@@ -49,6 +50,8 @@ type Options struct {
 	// SlowAfter is how long a request with one answer may take before it is logged; 0: as long as it likes.
 	SlowAfter time.Duration
 	Logger    *zap.Logger // may be nil
+	// Tracing begins and ends a span for every call; nil: nobody traces.
+	Tracing stats.Handler
 }
 
 // NewServer returns a gRPC server with every service of m registered. The caller serves listeners with it and stops it.
@@ -81,6 +84,9 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 	}
 	if o.Credentials != nil {
 		options = append(options, grpc.Creds(o.Credentials))
+	}
+	if o.Tracing != nil {
+		options = append(options, grpc.StatsHandler(o.Tracing))
 	}
 	s := grpc.NewServer(options...)
 	kv := &kvServer{identity: who}
