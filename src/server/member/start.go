@@ -56,9 +56,7 @@ func Start(o Options) (*Member, error) {
 	if m.cfg.Storage.UnsafeNoFsync {
 		m.fs = vfs.NoSync(m.fs)
 	}
-	m.peerClient = &http.Client{Transport: &http.Transport{
-		TLSClientConfig: o.PeerTLS, MaxIdleConnsPerHost: peerConns, IdleConnTimeout: peerConnIdle,
-	}}
+	m.peerClient = &http.Client{Transport: peer.NewRoundTripper(o.PeerTLS, peerConns, peerConnIdle)}
 	if err := m.start(); err != nil {
 		m.peerClient.CloseIdleConnections()
 		m.closeStorage()

@@ -41,8 +41,8 @@ func (c *client) request(ctx context.Context, method string, base *url.URL, path
 }
 
 func (c *client) closeIdle() {
-	c.streams.closeIdle()
-	c.posts.closeIdle()
+	c.streams.CloseIdleConnections()
+	c.posts.CloseIdleConnections()
 }
 
 // schemes is a round tripper for http and https over TCP, and for unix and unixs, whose host part names a socket file.
@@ -75,21 +75,39 @@ func newSchemes(c Config, readTimeout time.Duration) *schemes {
 	return &schemes{tcp: over("tcp"), unix: over("unix")}
 }
 
+// NewRoundTripper returns what sends other requests to members, at any URL that a member may have. conns is how many idle connections
+// are kept to each, and idle for how long.
+func NewRoundTripper(secure *tls.Config, conns int, idle time.Duration) http.RoundTripper {
+	over := func(network string) *http.Transport {
+		return &http.Transport{
+			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, address)
+			},
+			TLSClientConfig:     secure,
+			MaxIdleConnsPerHost: conns,
+			IdleConnTimeout:     idle,
+		}
+	}
+	return &schemes{tcp: over("tcp"), unix: over("unix")}
+}
+
 // RoundTrip implements http.RoundTripper.
 func (s *schemes) RoundTrip(req *http.Request) (*http.Response, error) {
+	scheme, over := "http", s.unix
 	switch req.URL.Scheme {
 	case "unix":
-		req.URL.Scheme = "http"
-		return s.unix.RoundTrip(req)
 	case "unixs":
-		req.URL.Scheme = "https"
-		return s.unix.RoundTrip(req)
+		scheme = "https"
 	default:
 		return s.tcp.RoundTrip(req)
 	}
+	sent, to := *req, *req.URL // what is given is not changed
+	to.Scheme, sent.URL = scheme, &to
+	return over.RoundTrip(&sent)
 }
 
-func (s *schemes) closeIdle() {
+// CloseIdleConnections is for http.Client.
+func (s *schemes) CloseIdleConnections() {
 	s.tcp.CloseIdleConnections()
 	s.unix.CloseIdleConnections()
 }
