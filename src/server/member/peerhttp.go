@@ -45,7 +45,6 @@ func (m *Member) ServeVersion(w http.ResponseWriter, r *http.Request) {
 
 // serveHashKV lets another member compare its keys with ours at one revision.
 func (m *Member) serveHashKV(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(membership.ClusterIDHeader, membership.FormatID(m.clusterID))
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
@@ -78,6 +77,7 @@ func (m *Member) serveHashKV(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	w.Header().Set(membership.ClusterIDHeader, membership.FormatID(m.clusterID))
 	reply := hashReply{Hash: h.Hash, CompactRevision: h.CompactRevision, HashRevision: h.HashRevision}
 	reply.Header.Revision = h.Revision
 	writeJSON(w, reply)
