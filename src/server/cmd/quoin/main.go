@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/grpclog"
 
 	"quoin.dev/server/config"
 	"quoin.dev/server/embed"
@@ -49,6 +51,8 @@ func run() int {
 	// Who read the log may be gone. Lines are lost then, and the member goes on; the runtime would end it.
 	signal.Ignore(syscall.SIGPIPE)
 
+	// What happens to single connections of gRPC is their clients' matter, and the log has its format.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	grpc.EnableTracing = cfg.Logging.Level == "debug" // for /debug/requests, which is served then
 	log.Info("starting a member", cfg.Fields()...)
 	for _, w := range cfg.Warnings {
