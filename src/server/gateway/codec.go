@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -29,14 +30,26 @@ func newCodec(maxBytes int) codec {
 	}}}
 }
 
-// NewDecoder reads one message after the other; none may be larger than maxBytes, with all that stands before it.
+// NewDecoder reads one message after the other; none may be larger than maxBytes, with all that stands before it. What can not be
+// read ends a stream.
 func (c codec) NewDecoder(r io.Reader) runtime.Decoder {
 	limited := &messageReader{from: r}
 	decoder := c.Marshaler.NewDecoder(limited)
 	return runtime.DecoderFunc(func(v any) error {
 		limited.left = c.maxBytes
-		return decoder.Decode(v)
+		err := decoder.Decode(v)
+		if stream, ok := r.(*streamBody); ok && err != nil && !errors.Is(err, io.EOF) {
+			stream.fail()
+		}
+		return err
 	})
+}
+
+// streamBody is the body of a request that is many messages. The library stops to read such a body at the first that is wrong, and
+// goes on with the response; then nobody would notice when the client leaves.
+type streamBody struct {
+	io.ReadCloser
+	fail context.CancelFunc
 }
 
 // messageReader fails once more than left bytes were read.

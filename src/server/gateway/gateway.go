@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 
+	"quoin.dev/api/rpctypes"
 	"quoin.dev/pkg/vtcodec"
 
 	"quoin.dev/server/gateway/internal/etcdserverpb"
@@ -64,6 +66,13 @@ type Gateway struct {
 	close context.CancelFunc
 }
 
+// asMetadata names the metadata that a header of a request becomes. It is what services read from clients and nothing else, so that
+// no header passes for something that the gateway says.
+func asMetadata(header string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(strings.ToLower(header), "grpc-metadata-")
+	return name, ok && slices.Contains([]string{"token", "authorization", rpctypes.MetadataRequireLeaderKey}, name)
+}
+
 // plainCodec has no name, so that clients see the content type that they always saw.
 type plainCodec struct{ vtcodec.Codec }
 
@@ -73,7 +82,10 @@ func (plainCodec) Name() string { return "" }
 // New returns the gateway to a server, which has all its services already. It has to be closed, before the server is stopped.
 func New(server *grpc.Server, o Options) (*Gateway, error) {
 	g := &Gateway{options: o, streaming: streamingPaths(), pipe: bufconn.Listen(pipeBytes)}
-	g.mux = runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, newCodec(o.MaxMessageBytes)))
+	g.mux = runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newCodec(o.MaxMessageBytes)),
+		runtime.WithIncomingHeaderMatcher(asMetadata),
+	)
 	g.open, g.close = context.WithCancel(context.Background())
 	conn, err := grpc.NewClient("passthrough:///member",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return g.pipe.DialContext(ctx) }),
@@ -131,7 +143,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	control := http.NewResponseController(w)
-	if !g.streaming[r.URL.Path] {
+	if g.streaming[r.URL.Path] {
+		_ = control.EnableFullDuplex() // what HTTP/1 does not do by itself: to read on after the answer has begun
+		r.Body = &streamBody{r.Body, cancel}
+	} else {
 		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 		r.Body = http.MaxBytesReader(w, r.Body, int64(g.options.MaxMessageBytes))
 	}

@@ -53,7 +53,7 @@ func (g *Gateway) serveSocket(w http.ResponseWriter, r *http.Request) {
 		messages.CloseWithError(receive(ctx, socket, messages))
 	}()
 	lines := &socketWriter{ctx: ctx, socket: socket, header: http.Header{}}
-	g.mux.ServeHTTP(lines, asRequest(r.WithContext(ctx), socket.Subprotocol(), body))
+	g.mux.ServeHTTP(lines, asRequest(r.WithContext(ctx), socket.Subprotocol(), &streamBody{body, cancel}))
 	lines.finish()
 	if ctx.Err() == nil {
 		_ = socket.Close(websocket.StatusNormalClosure, "")
