@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	. "github.com/onsi/gomega"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -210,6 +211,15 @@ func TestStopLeavesNothing(t *testing.T) {
 		w.Expect(err).NotTo(HaveOccurred())
 	}
 	dial(t, s.PeerAddrs()[0])
+	// And watches over HTTP, which have no end.
+	for _, major := range []int{1, 2} {
+		response, err := watchUntil(t.Context(), speaking(t, major, nil), "http://"+client)
+		w.Expect(err).NotTo(HaveOccurred())
+		defer response.Body.Close()
+	}
+	socket, _, err := websocket.Dial(t.Context(), "http://"+client+"/v3/watch", nil)
+	w.Expect(err).NotTo(HaveOccurred())
+	defer socket.CloseNow()
 
 	start := time.Now()
 	s.Stop()
