@@ -48,13 +48,20 @@ func Register(mux *http.ServeMux, m Member, o Observer) {
 	c.observer = o
 	mux.HandleFunc("/health", onlyGet(c.serveHealth))
 	for path, list := range map[string][]*check{"/livez": c.live, "/readyz": c.ready} {
-		mux.HandleFunc(path, onlyGet(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, path, list) }))
+		mux.HandleFunc(path, onlyGet(func(w http.ResponseWriter, r *http.Request) {
+			c.serve(w, r, path, without(list, r.URL.Query()["exclude"]))
+		}))
 		for _, one := range list {
 			if !one.quiet {
 				mux.HandleFunc(path+"/"+one.name, onlyGet(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, path, []*check{one}) }))
 			}
 		}
 	}
+}
+
+// without leaves out checks by their names. Names of none mean nothing.
+func without(list []*check, excluded []string) []*check {
+	return slices.DeleteFunc(slices.Clone(list), func(c *check) bool { return slices.Contains(excluded, c.name) })
 }
 
 func onlyGet(next http.HandlerFunc) http.HandlerFunc {
@@ -72,8 +79,6 @@ func onlyGet(next http.HandlerFunc) http.HandlerFunc {
 func (c *checks) serve(w http.ResponseWriter, r *http.Request, path string, list []*check) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
-	excluded := r.URL.Query()["exclude"]
-	list = slices.DeleteFunc(slices.Clone(list), func(c *check) bool { return slices.Contains(excluded, c.name) })
 	results := runAll(ctx, list)
 	var body strings.Builder
 	failed := false
