@@ -118,20 +118,18 @@ func (s *Server) stopClients() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var stopping sync.WaitGroup
-	for _, server := range s.web.servers {
-		stopping.Go(func() {
-			if server.Shutdown(ctx) != nil {
-				_ = server.Close()
-			}
-		})
+	if s.grpc != nil {
+		stopping.Go(func() { s.stopGRPC(ctx) })
 	}
-	stopping.Wait()
+	for _, server := range s.web.servers {
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+	}
 	if s.web.gateway != nil {
 		s.web.gateway.Close()
 	}
-	if s.grpc != nil {
-		s.stopGRPC(ctx)
-	}
+	stopping.Wait()
 }
 
 // stopGRPC stops it in order until ctx ends, and then at once.

@@ -23,6 +23,7 @@ func (s *Server) clientHandler() (http.Handler, error) {
 	if s.web.gateway != nil {
 		mux.Handle(gateway.Path, s.web.gateway)
 		mux.Handle(gateway.BetaPath, s.web.gateway)
+		mux.HandleFunc(strings.TrimSuffix(gateway.BetaPath, "/"), http.NotFound) // instead of a redirect
 	}
 	debug := s.cfg.Logging.Level == "debug"
 	if s.cfg.HTTP.EnablePprof || debug {
