@@ -60,7 +60,7 @@ const (
 
 // awaited reports whether what a capture shows is still to come.
 func (c *capture) awaited() bool {
-	return c.Path == "/metrics" && c.Listener != "peer" || strings.HasPrefix(c.Path, "/v3/auth/") || strings.Contains(c.Note, "auth on") ||
+	return strings.HasPrefix(c.Path, "/v3/auth/") || strings.Contains(c.Note, "auth on") ||
 		strings.Contains(c.Note, "no token") || c.RequestHeader["Authorization"] != "" || c.RequestHeader["Grpc-Metadata-Token"] != ""
 }
 
