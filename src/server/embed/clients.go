@@ -77,7 +77,10 @@ func (s *Server) openClients() (err error) {
 	s.grpc = rpc.NewServer(s.Member, options)
 	s.web.metrics = metrics.Handler(metrics.Options{Config: s.cfg, Member: s.Member, Calls: calls, Checks: &s.checks})
 	if s.cfg.HTTP.EnableGateway {
-		s.web.gateway, err = gateway.New(s.grpc, gateway.Options{MaxMessageBytes: messageRoom * (s.Member.MaxRequestBytes() + rpc.OverheadBytes)})
+		s.web.gateway, err = gateway.New(s.grpc, gateway.Options{
+			MaxMessageBytes: messageRoom * (s.Member.MaxRequestBytes() + rpc.OverheadBytes),
+			AuthEnabled:     func() bool { return s.Member.Auth().Enabled() },
+		})
 		if err != nil {
 			return fmt.Errorf("embed: %w", err)
 		}
