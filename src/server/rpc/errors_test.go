@@ -13,6 +13,7 @@ import (
 	"quoin.dev/api/rpctypes"
 
 	"quoin.dev/server/apply"
+	"quoin.dev/server/auth"
 	"quoin.dev/server/lease"
 	"quoin.dev/server/member"
 	"quoin.dev/storage/mvcc"
@@ -33,6 +34,24 @@ func TestErrorsLeaveAsPublished(t *testing.T) {
 		{lease.ErrNotFound, codes.NotFound, "etcdserver: requested lease not found"},
 		{lease.ErrExists, codes.FailedPrecondition, "etcdserver: lease already exists"},
 		{lease.ErrTTLTooLarge, codes.OutOfRange, "etcdserver: too large lease TTL"},
+		{auth.ErrRootUserNotExist, codes.FailedPrecondition, "etcdserver: root user does not exist"},
+		{auth.ErrRootRoleNotExist, codes.FailedPrecondition, "etcdserver: root user does not have root role"},
+		{auth.ErrUserAlreadyExist, codes.FailedPrecondition, "etcdserver: user name already exists"},
+		{auth.ErrUserEmpty, codes.InvalidArgument, "etcdserver: user name is empty"},
+		{auth.ErrUserNotFound, codes.FailedPrecondition, "etcdserver: user name not found"},
+		{auth.ErrRoleAlreadyExist, codes.FailedPrecondition, "etcdserver: role name already exists"},
+		{auth.ErrRoleNotFound, codes.FailedPrecondition, "etcdserver: role name not found"},
+		{auth.ErrRoleEmpty, codes.InvalidArgument, "etcdserver: role name is empty"},
+		{auth.ErrAuthFailed, codes.InvalidArgument, "etcdserver: authentication failed, invalid user ID or password"},
+		{auth.ErrNoPasswordUser, codes.Unknown, "auth: authentication failed, password was given for no password user"},
+		{auth.ErrPermissionNotGiven, codes.InvalidArgument, "etcdserver: permission not given"},
+		{auth.ErrPermissionDenied, codes.PermissionDenied, "etcdserver: permission denied"},
+		{auth.ErrRoleNotGranted, codes.FailedPrecondition, "etcdserver: role is not granted to the user"},
+		{auth.ErrPermissionNotGranted, codes.FailedPrecondition, "etcdserver: permission is not granted to the role"},
+		{auth.ErrAuthNotEnabled, codes.FailedPrecondition, "etcdserver: authentication is not enabled"},
+		{auth.ErrInvalidAuthToken, codes.Unauthenticated, "etcdserver: invalid auth token"},
+		{auth.ErrInvalidAuthMgmt, codes.InvalidArgument, "etcdserver: invalid auth management"},
+		{auth.ErrAuthOldRevision, codes.InvalidArgument, "etcdserver: revision of auth store is old"},
 		{member.ErrRequestTooLarge, codes.InvalidArgument, "etcdserver: request is too large"},
 		{member.ErrTooManyRequests, codes.Unknown, "etcdserver: too many requests"},
 		{member.ErrStopped, codes.Unavailable, "etcdserver: server stopped"},
