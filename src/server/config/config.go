@@ -1,4 +1,3 @@
-// Package config turns flags, ETCD_* variables or a file into the checked settings of one member.
 package config
 
 import (

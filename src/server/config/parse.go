@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 )
 
@@ -38,13 +39,14 @@ type Sources struct {
 	Env         func(string) (string, bool)
 	ReadFile    func(path string) ([]byte, error)
 	DefaultHost func() string // address that other machines reach this one by, or "" when unknown
+	Arch        string        // what the program was compiled for; empty: not looked at
 }
 
 // Parse reads the arguments (without the program name) and the ETCD_* variables, or the file that one of them names,
 // and returns checked settings. Errors: flag.ErrHelp, ErrVersion, *UsageError, *ConflictError, or what is wrong with
 // the settings. Explain turns each into output and an exit code.
 func Parse(args []string, env func(string) (string, bool)) (*Config, error) {
-	return ParseFrom(args, Sources{Env: env, ReadFile: os.ReadFile, DefaultHost: DefaultHost})
+	return ParseFrom(args, Sources{Env: env, ReadFile: os.ReadFile, DefaultHost: DefaultHost, Arch: runtime.GOARCH})
 }
 
 // ParseFrom is Parse with every source given.
@@ -125,6 +127,9 @@ func newDefault() (*Config, *registrar) {
 }
 
 func finish(c *Config, src Sources) (*Config, error) {
+	if err := c.checkArch(src.Arch, src.Env); err != nil {
+		return nil, err
+	}
 	if err := c.resolve(src.DefaultHost); err != nil {
 		return nil, err
 	}
@@ -181,7 +186,7 @@ func configFile(c *Config, env func(string) (string, bool)) string {
 // warn about misspelt ones.
 func UnknownEnv(environ []string) []string {
 	_, r := newDefault()
-	known := map[string]bool{"ETCD_VERSION": true, "ETCD_UNSUPPORTED_ARCH": true}
+	known := map[string]bool{"ETCD_VERSION": true, archVariable: true}
 	r.fs.VisitAll(func(f *flag.Flag) { known[EnvName(f.Name)] = true })
 	var unknown []string
 	for _, entry := range environ {

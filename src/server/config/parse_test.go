@@ -167,6 +167,22 @@ func TestFlagAndVariableConflict(t *testing.T) {
 	}
 }
 
+func TestArchitecturesThatNobodyTests(t *testing.T) {
+	for _, tt := range []struct{ arch, named, want string }{
+		{"amd64", "", ""}, {"riscv64", "", ""}, {"", "", ""},
+		{"386", "", "set ETCD_UNSUPPORTED_ARCH=386"}, {"386", "arm", "set ETCD_UNSUPPORTED_ARCH=386"}, {"386", "386", ""},
+	} {
+		c, err := ParseFrom(nil, Sources{Arch: tt.arch, Env: envOf(map[string]string{"ETCD_UNSUPPORTED_ARCH": tt.named})})
+		if tt.want == "" && err == nil {
+			if warned := strings.Contains(fmt.Sprint(c.Warnings), "not tested"); warned != (tt.arch == "386") {
+				t.Errorf("%+v: warned: %v", tt, warned)
+			}
+		} else if err == nil || tt.want == "" || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: got %v", tt, err)
+		}
+	}
+}
+
 func TestRetiredFlagsAreAccepted(t *testing.T) {
 	c := parse(t, "--snapshot=5", "-v=3", "--config=x", "--force", "--max-snapshots=7", "--v2-deprecation=write-only")
 	text := fmt.Sprint(c.Warnings)
