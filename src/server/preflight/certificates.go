@@ -18,11 +18,20 @@ const soon = 30 * 24 * time.Hour
 // certificates opens what the ports are secured with.
 func (r *report) certificates() {
 	s := r.cfg.Security
-	_, err := s.ClientListener()
-	r.usable("client TLS", err)
-	_, err = s.PeerListener()
-	r.usable("peer TLS", err)
-	if _, err := s.PeerDialer(); err != nil {
+	// Certificates that a start makes itself are not made here.
+	if s.ClientTLS.Auto {
+		r.add(OK, "auto-tls", "", "a start makes a certificate for the client port, unless it finds one")
+	} else {
+		_, err := s.ClientListener()
+		r.usable("client TLS", err)
+	}
+	if s.PeerTLS.Auto {
+		r.add(OK, "peer-auto-tls", "", "a start makes a certificate for the peer port, unless it finds one")
+	} else {
+		_, err := s.PeerListener()
+		if err == nil {
+			_, err = s.PeerDialer()
+		}
 		r.usable("peer TLS", err)
 	}
 	r.files("", s.ClientTLS, r.cfg.Cluster.AdvertiseClientURLs, false)
