@@ -10,7 +10,6 @@ import (
 	"quoin.dev/server/raftnode"
 	"quoin.dev/server/watch"
 	"quoin.dev/storage/backend"
-	"quoin.dev/storage/schema"
 )
 
 // Figures is the present size of what changes all the time.
@@ -82,10 +81,8 @@ func (m *Member) stateFigures() *StateFigures {
 		return nil
 	}
 	s, b := m.state, m.backend
-	view := b.View()
-	defer view.Close()
 	f := &StateFigures{
-		ClusterVersion: s.Members.Version(), AuthRevision: schema.AuthRevision(view), Members: s.Members.Members(),
+		ClusterVersion: s.Members.Version(), AuthRevision: s.Auth.View().Revision(), Members: s.Members.Members(),
 		Alarms: map[uint64][]string{}, Revision: s.KV.Revision(), CompactRevision: s.KV.CompactRevision(), Keys: s.KV.Keys(),
 		Leases: s.Leases.Len(), IndexBytes: s.KV.IndexBytes(), DBSize: b.Size(), DBSizeInUse: b.SizeInUse(), Pending: b.Pending(),
 		OpenReads: b.OpenReads(), Defragmenting: b.Defragmenting(), Compacting: s.KV.Compacting(),

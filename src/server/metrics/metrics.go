@@ -23,12 +23,14 @@ import (
 // maxScrapes bounds the answers that are made at one time; more are refused with 503.
 const maxScrapes = 8
 
-// Options are where the numbers come from. All are required.
+// Options are where the numbers come from. All are required unless they say otherwise.
 type Options struct {
 	Config *config.Config
 	Member *member.Member
 	Calls  *rpc.Meter
 	Checks *Checks
+	// Certificates lists what ends of that which the ports use; nil if they use none.
+	Certificates func() []Certificate
 }
 
 // Handler returns what serves /metrics: as text, or in the binary form of Prometheus, compressed where the client wants it.
@@ -46,6 +48,9 @@ func Handler(o Options) http.Handler {
 		newCalls(o.Calls),
 		o.Checks,
 	)
+	if o.Certificates != nil {
+		r.MustRegister(certificates(o.Certificates))
+	}
 	h := promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
 	return promhttp.InstrumentMetricHandler(r, h)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,7 +40,7 @@ var kinds = map[prometheus.ValueType]string{
 }
 
 func families() (all []*family) {
-	for _, c := range []catalog{memberFamilies, storageFamilies, networkFamilies, ownFamilies, callFamilies, checkFamilies, constantFamilies, fileFamilies} {
+	for _, c := range []catalog{memberFamilies, storageFamilies, networkFamilies, ownFamilies, callFamilies, checkFamilies, constantFamilies, fileFamilies, certificateFamilies} {
 		all = append(all, c...)
 	}
 	return all
@@ -72,7 +73,7 @@ func TestNamesAreEtcds(t *testing.T) {
 // Our own follow the conventions of Prometheus: only counters end in _total, and units are base units.
 func TestOwnNames(t *testing.T) {
 	plain := regexp.MustCompile(`^quoin_[a-z]+(_[a-z]+)*$`)
-	for _, f := range ownFamilies {
+	for _, f := range slices.Concat(ownFamilies, certificateFamilies) {
 		if !plain.MatchString(f.name) {
 			t.Errorf("%s is not a name of ours", f.name)
 		}
@@ -85,4 +86,26 @@ func TestOwnNames(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A file of authorities may have one twice; Prometheus would refuse all metrics for that.
+func TestCertificates(t *testing.T) {
+	w := NewWithT(t)
+	late, soon := time.Unix(2e9, 0), time.Unix(1e9, 0)
+	r := prometheus.NewRegistry()
+	r.MustRegister(certificates(func() []Certificate {
+		return []Certificate{
+			{"peer", "authority", "ca.crt", "CN=x", late}, {"peer", "authority", "ca.crt", "CN=x", soon},
+			{"client", "certificate", "a.crt", "CN=a", late},
+		}
+	}))
+	families, err := r.Gather()
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(families).To(HaveLen(1))
+	w.Expect(families[0].GetName()).To(Equal("quoin_tls_expiry_timestamp_seconds"))
+	ends := map[string]float64{}
+	for _, m := range families[0].GetMetric() {
+		ends[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+	}
+	w.Expect(ends).To(Equal(map[string]float64{"ca.crt": 1e9, "a.crt": 2e9}))
 }

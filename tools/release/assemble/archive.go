@@ -97,6 +97,9 @@ func (m *run) archive(p spec.Platform, name string, binaries map[string]string) 
 	for _, script := range scripts() {
 		add("completions/"+script, filepath.Join(m.stage, "completions", filepath.FromSlash(script)))
 	}
+	for _, file := range []string{"alerts.yaml", "dashboard.json"} {
+		add("monitoring/"+file, filepath.Join(m.Root, "release", "monitoring", file))
+	}
 	suffix := ".tar.gz"
 	switch p.OS {
 	case "linux":
