@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -230,4 +231,27 @@ func TestWhoIsNoUser(t *testing.T) {
 	s.Disable()
 	w.Expect(s.View().Decide(Identity{}, put, leases)).To(Succeed())
 	w.Expect(s.View().Seen(Identity{"u", 1})).To(Succeed())
+}
+
+// TestDecisionsNeedNoMemory: with thousands of permissions, too, they are a search.
+func TestDecisionsNeedNoMemory(t *testing.T) {
+	w := NewWithT(t)
+	role := &authpb.Role{Name: []byte("r")}
+	for i := range 5000 {
+		role.KeyPermission = append(role.KeyPermission, permission(authpb.Permission_READWRITE, fmt.Sprintf("k%05d", i), ""))
+	}
+	v := &View{
+		enabled: true, revision: 5, roles: map[string]*authpb.Role{"r": role},
+		users: map[string]*user{"u": newUser(&authpb.User{Name: []byte("u"), Roles: []string{"r"}})},
+	}
+	r := entry(&pb.PutRequest{Key: []byte("k02500"), PrevKv: true})
+	key, end := []byte("k00000"), []byte("k00001")
+	w.Expect(testing.AllocsPerRun(100, func() {
+		if err := errors.Join(v.Decide(Identity{"u", 5}, r, nil), v.Read(Identity{"u", 5}, key, nil)); err != nil {
+			t.Error(err)
+		}
+		if v.Read(Identity{"u", 5}, key, end) == nil {
+			t.Error("there are keys between the two")
+		}
+	})).To(BeZero())
 }

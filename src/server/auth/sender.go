@@ -48,8 +48,9 @@ func (s *sender) write(key, end []byte) error {
 	return err
 }
 
-// lease: to attach a key to a lease, to renew the lease and to end it are changes of the keys on it.
-func (s *sender) lease(id lease.ID) (err error) {
+// lease: to attach a key to a lease, to renew the lease and to end it are changes of the keys on it. Its receiver is a copy, so that only
+// requests with a lease need memory for it.
+func (s sender) lease(id lease.ID) (err error) {
 	s.leases.EveryKey(id, func(key string) bool {
 		var g *grants
 		var all bool
