@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"quoin.dev/server/audit"
 	"quoin.dev/server/logging"
 )
 
@@ -53,6 +54,8 @@ type Config struct {
 	GRPC       GRPC
 
 	Logging logging.Options
+	// Audit is the log of who asks for what; there is none without a path.
+	Audit audit.Options
 	// Metrics is "basic" or "extensive" (latency histograms of every RPC).
 	Metrics string
 	// Features are the feature gates by name, after defaults; use Feature to read one.

@@ -6,6 +6,8 @@ import (
 	"quoin.dev/server/logging"
 )
 
+const defaultRotation = `{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}`
+
 func registerOperations(r *registrar, c *Config) {
 	r.section("Logging and metrics")
 	r.str(&c.Logging.Logger, "logger", "zap", `Kind of logger; only "zap" is left.`)
@@ -13,7 +15,7 @@ func registerOperations(r *registrar, c *Config) {
 	r.str(&c.Logging.Level, "log-level", "info", "Least level to log: debug, info, warn, error, panic or fatal.")
 	r.str(&c.Logging.Format, "log-format", "json", "Shape of lines: json or console.")
 	r.bool(&c.Logging.EnableRotation, "enable-log-rotation", false, "Put the one file of --log-outputs aside when it is too large.")
-	r.str(&c.Logging.RotationJSON, "log-rotation-config-json", `{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}`, "How to rotate, as JSON: size in MB, age in days, number of files to keep (0: all), local time in names, gzip.")
+	r.str(&c.Logging.RotationJSON, "log-rotation-config-json", defaultRotation, "How to rotate, as JSON: size in MB, age in days, number of files to keep (0: all), local time in names, gzip.")
 	r.str(&c.Metrics, "metrics", "basic", `"basic", or "extensive" for latency histograms of every RPC.`)
 	r.bool(&c.HTTP.EnablePprof, "enable-pprof", false, "Serve /debug/pprof/ on the client port.")
 	r.bool(&c.HTTP.EnableGateway, "enable-grpc-gateway", true, "Serve the JSON gateway on the client port.")

@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"quoin.dev/server/audit"
 	"quoin.dev/server/auth/token"
 )
 
@@ -45,6 +46,9 @@ func registerSecurity(r *registrar, c *Config) {
 	s.AuthTokenTTL = token.DefaultSimpleTTL
 	r.value((*seconds)(&s.AuthTokenTTL), "auth-token-ttl", "Seconds that an unused simple token lives. 0: 300.")
 	r.uint(&s.BcryptCost, "bcrypt-cost", 10, "Cost of password hashes, 4 to 31.")
+	r.str(&c.Audit.Path, "audit-log", "", `Where to write down who asked for what, and whether it was allowed, as a line of JSON each: a file, or "stderr". Values, passwords and tokens are left out. Empty: nowhere. Not in etcd.`)
+	r.str((*string)(&c.Audit.Level), "audit-log-level", string(audit.LevelWrites), `What to write there: "denied" requests; "writes", which also has changes, logins and snapshots; or "all".`)
+	r.str(&c.Audit.RotationJSON, "audit-log-rotation-config-json", defaultRotation, "When to put the file of --audit-log aside, as for --log-rotation-config-json.")
 }
 
 func registerDiscovery(r *registrar, c *Config) {

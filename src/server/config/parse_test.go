@@ -56,7 +56,7 @@ func TestNoFlagIsOneMemberOnLocalhost(t *testing.T) {
 }
 
 // quoinFlags are what etcd does not have. Each leaves everything as in etcd by its default.
-var quoinFlags = []string{"auto-promote-learners", "max-apply-lag"}
+var quoinFlags = []string{"auto-promote-learners", "max-apply-lag", "audit-log", "audit-log-level", "audit-log-rotation-config-json"}
 
 // A drop-in must know every flag, with its variable and default.
 func TestEveryServerFlagIsKnown(t *testing.T) {
@@ -244,6 +244,8 @@ func TestBadInput(t *testing.T) {
 		{[]string{"--cipher-suites", "TLS_RSA_WITH_RC4_128_SHA"}, nil, 1, "insecure"}, // GHSA-5x4g-q5rc-36jp
 		{[]string{"--cert-file", "x"}, nil, 1, "--cert-file must both be given"},
 		{[]string{"--listen-peer-urls", "https://127.0.0.1:1"}, nil, 1, "--peer-cert-file, --peer-key-file"},
+		{[]string{"--audit-log", "x", "--audit-log-level", "some"}, nil, 1, `--audit-log-level must be`},
+		{[]string{"--audit-log", "x", "--audit-log-rotation-config-json", "{"}, nil, 1, "--audit-log-rotation-config-json: improperly formatted"},
 		{[]string{"--auth-token", "bad"}, nil, 1, "invalid auth options"},
 		{[]string{"--auth-token", "jwt,sign-method=HS256"}, nil, 1, "--auth-token: auth: missing key data"},
 		{[]string{"--auth-token", "jwt,sign-method=foo"}, nil, 1, `--auth-token: auth: invalid auth options: sign-method \"foo\" is none of RS256`},

@@ -196,5 +196,8 @@ func (c *Config) validateAuth() error {
 	if _, err := token.Parse(c.Security.AuthToken); err != nil {
 		return fmt.Errorf("--auth-token: %w", err)
 	}
-	return nil
+	if c.Audit.Path == "" {
+		return nil
+	}
+	return c.Audit.Check()
 }

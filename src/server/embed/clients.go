@@ -70,12 +70,13 @@ func (s *Server) openClients() (err error) {
 		KeepAliveTimeout:     s.cfg.GRPC.KeepAliveTimeout,
 		SlowAfter:            s.cfg.WarningUnaryRequestDuration,
 		Logger:               s.logger,
+		Audit:                s.audits,
 	}
 	if s.tracing != nil {
 		options.Tracing = s.tracing.Handler()
 	}
 	s.grpc = rpc.NewServer(s.Member, options)
-	s.web.metrics = metrics.Handler(metrics.Options{Config: s.cfg, Member: s.Member, Calls: calls, Checks: &s.checks})
+	s.web.metrics = metrics.Handler(metrics.Options{Config: s.cfg, Member: s.Member, Calls: calls, Checks: &s.checks, Audit: s.audits})
 	if s.cfg.HTTP.EnableGateway {
 		s.web.gateway, err = gateway.New(s.grpc, gateway.Options{
 			MaxMessageBytes: messageRoom * (s.Member.MaxRequestBytes() + rpc.OverheadBytes),

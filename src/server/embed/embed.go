@@ -15,6 +15,7 @@ import (
 
 	"quoin.dev/pkg/vfs"
 
+	"quoin.dev/server/audit"
 	"quoin.dev/server/config"
 	"quoin.dev/server/member"
 	"quoin.dev/server/metrics"
@@ -39,6 +40,7 @@ type Server struct {
 	given   *givenSockets
 	memory  *memoryListener
 	logger  *zap.Logger
+	audits  *audit.Log // nil: none
 	grpc    *grpc.Server
 	peers   []net.Listener
 	clients clientListeners
@@ -116,6 +118,7 @@ func StartWith(cfg *config.Config, o Options) (*Server, error) {
 		closeAll(s.given.open)
 		s.stopTracing()
 		s.loops.Wait()
+		s.audits.Close()
 		return nil, err
 	}
 	return s, nil
@@ -143,6 +146,11 @@ func (s *Server) start() error {
 	}
 	if err := s.given.leftOver(); err != nil {
 		return err
+	}
+	if s.cfg.Audit.Path != "" {
+		if s.audits, err = audit.Open(s.cfg.Audit, s.logger); err != nil {
+			return err
+		}
 	}
 	if s.cfg.Tracing.Enabled {
 		if s.tracing, err = tracing.New(context.Background(), s.cfg.Tracing, s.logger); err != nil {
@@ -285,5 +293,6 @@ func (s *Server) Stop() {
 		_ = s.peer.Close()
 		closeAll(s.peers)
 		s.loops.Wait()
+		s.audits.Close()
 	})
 }

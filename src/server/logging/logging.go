@@ -83,7 +83,7 @@ func (o Options) checkOutputs() error {
 	if len(files) != 1 {
 		return errors.New("--log-outputs requires a single file path when --log-rotate-config-json is defined")
 	}
-	_, err := parseRotation(o.RotationJSON)
+	_, err := ParseRotation(o.RotationJSON)
 	return err
 }
 

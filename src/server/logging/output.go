@@ -38,11 +38,11 @@ func (o Options) open(name string) (output, error) {
 		return stream{f, f}, nil
 	}
 	_ = f.Close() // it can be written; whoever rotates it opens it again and again
-	rotation, err := parseRotation(o.RotationJSON)
+	rotation, err := ParseRotation(o.RotationJSON)
 	if err != nil {
 		return nil, err
 	}
-	rotated := rotation.open(name)
+	rotated := rotation.Open(name)
 	return stream{rotated, rotated}, nil
 }
 

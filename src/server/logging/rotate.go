@@ -20,7 +20,8 @@ type Rotation struct {
 	Compress   bool `json:"compress"`   // with gzip
 }
 
-func parseRotation(text string) (Rotation, error) {
+// ParseRotation reads the JSON of --log-rotation-config-json; "" is all defaults. Error: what is wrong with it.
+func ParseRotation(text string) (Rotation, error) {
 	var r Rotation
 	if text == "" {
 		return r, nil
@@ -40,9 +41,9 @@ func parseRotation(text string) (Rotation, error) {
 	return r, nil
 }
 
-// open returns the file that rotates itself. The names of those that were put aside are those that etcd gives, so that what
+// Open returns the file that rotates itself. The names of those that were put aside are those that etcd gives, so that what
 // collects them goes on to find them.
-func (r Rotation) open(path string) io.WriteCloser {
+func (r Rotation) Open(path string) io.WriteCloser {
 	return &lumberjack.Logger{
 		Filename: path, MaxSize: r.MaxSizeMiB, MaxAge: r.MaxAgeDays, MaxBackups: r.MaxBackups,
 		LocalTime: r.LocalTime, Compress: r.Compress,

@@ -9,6 +9,7 @@ import (
 
 	"quoin.dev/pkg/meter"
 
+	"quoin.dev/server/audit"
 	"quoin.dev/server/member"
 	"quoin.dev/server/membership"
 )
@@ -55,7 +56,10 @@ var (
 )
 
 // memberCollector collects what a member and its parts count, and how large they are.
-type memberCollector struct{ m *member.Member }
+type memberCollector struct {
+	m      *member.Member
+	audits *audit.Log
+}
 
 // Describe implements prometheus.Collector.
 func (*memberCollector) Describe(ch chan<- *prometheus.Desc) {
@@ -75,6 +79,8 @@ func (c *memberCollector) Collect(ch chan<- prometheus.Metric) {
 	o.watches(&f, m)
 	o.network(c.m.ID(), m)
 	o.own(&f, m)
+	o.count(auditLines, c.audits.Lines())
+	o.count(auditLost, c.audits.Lost())
 	if f.State != nil {
 		o.members(c.m.ID(), f.State)
 		o.stored(f.State)

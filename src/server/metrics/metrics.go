@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"quoin.dev/server/audit"
 	"quoin.dev/server/config"
 	"quoin.dev/server/member"
 	"quoin.dev/server/rpc"
@@ -31,6 +32,7 @@ type Options struct {
 	Checks *Checks
 	// Certificates lists what ends of that which the ports use; nil if they use none.
 	Certificates func() []Certificate
+	Audit        *audit.Log // may be nil
 }
 
 // Handler returns what serves /metrics: as text, or in the binary form of Prometheus, compressed where the client wants it.
@@ -44,7 +46,7 @@ func Handler(o Options) http.Handler {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newConstants(o.Config, o.Member.ID()),
 		files{},
-		&memberCollector{m: o.Member},
+		&memberCollector{m: o.Member, audits: o.Audit},
 		newCalls(o.Calls),
 		o.Checks,
 	)

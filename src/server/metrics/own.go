@@ -26,6 +26,9 @@ var (
 	inFlightBytes = ownFamilies.gauge("quoin_requests_in_flight_bytes", "Bytes of these requests.")
 	refused       = ownFamilies.counter("quoin_requests_refused_total", "Requests that were not taken, by the reason.", "reason")
 
+	auditLines = ownFamilies.counter("quoin_audit_lines_total", "Lines of the audit log.")
+	auditLost  = ownFamilies.counter("quoin_audit_lost_lines_total", "Lines of the audit log that could not be written, or not in time.")
+
 	watchBytes = ownFamilies.gauge("quoin_watch_backlog_bytes", "Bytes of events that wait until clients take them.")
 	watchInbox = ownFamilies.gauge("quoin_watch_inbox_bytes", "Bytes of changes that have not been held against watchers yet.")
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"quoin.dev/server/audit"
+	"quoin.dev/server/auth/token"
 	"quoin.dev/server/logging"
 )
 
@@ -93,19 +95,38 @@ func (r *report) space(flag, dir string) {
 	}
 }
 
-// logFiles looks at where the log goes.
+// logFiles looks at where the log goes, and the one of who asks for what.
 func (r *report) logFiles() {
 	for _, out := range r.cfg.Logging.Outputs {
-		if slices.Contains([]string{logging.OutputDefault, logging.OutputStderr, logging.OutputStdout, logging.OutputJournal}, out) {
-			continue
+		if !slices.Contains([]string{logging.OutputDefault, logging.OutputStderr, logging.OutputStdout, logging.OutputJournal}, out) {
+			r.logFile("log-outputs", out)
 		}
-		dir := filepath.Dir(out)
-		if info, err := os.Stat(out); err == nil && info.IsDir() {
-			r.add(Problem, "log-outputs", "name a file", "%s is a directory", out)
-		} else if err := writable(dir); err != nil {
-			r.add(Problem, "log-outputs", "make the directory for the user that quoin runs as", "%s can not be written: %v", out, err)
-		} else {
-			r.add(OK, "log-outputs", "", "%s can be written", out)
-		}
+	}
+	if out := r.cfg.Audit.Path; out != "" && out != audit.Stderr {
+		r.logFile("audit-log", out)
+	}
+}
+
+func (r *report) logFile(flag, out string) {
+	dir := filepath.Dir(out)
+	if info, err := os.Stat(out); err == nil && info.IsDir() {
+		r.add(Problem, flag, "name a file", "%s is a directory", out)
+	} else if err := writable(dir); err != nil {
+		r.add(Problem, flag, "make the directory for the user that quoin runs as", "%s can not be written: %v", out, err)
+	} else {
+		r.add(OK, flag, "", "%s can be written", out)
+	}
+}
+
+// tokens looks at the keys of --auth-token.
+func (r *report) tokens() {
+	o, err := token.Parse(r.cfg.Security.AuthToken)
+	if err == nil {
+		err = o.CheckFiles()
+	}
+	if err != nil {
+		r.add(Problem, "auth-token", "see quoin --help", "%v", err)
+	} else {
+		r.add(OK, "auth-token", "", "tokens can be verified")
 	}
 }

@@ -67,6 +67,7 @@ func Check(ctx context.Context, cfg *config.Config, err error) []Finding {
 	r.sockets(ctx)
 	r.certificates()
 	r.cluster(ctx)
+	r.tokens()
 	r.logFiles()
 	return r.findings
 }

@@ -26,6 +26,8 @@ type identity struct {
 	m *member.Member
 	// certificates: the common name of a client's certificate is the name of its user, where every client has to show one.
 	certificates bool
+	// audited: users are noted for the lines of their requests.
+	audited bool
 }
 
 // of returns who sends a request; it costs next to nothing while authentication is off. Error: auth.ErrInvalidAuthToken.
@@ -37,7 +39,11 @@ func (i identity) of(ctx context.Context) (auth.Identity, error) {
 	if c.Token == "" && i.certificates {
 		c.CommonName = commonName(ctx)
 	}
-	return i.m.Identify(ctx, c)
+	who, err := i.m.Identify(ctx, c)
+	if i.audited {
+		noteUser(ctx, who.User)
+	}
+	return who, err
 }
 
 // tokenOf finds the token of a request, "" if there is none.

@@ -17,6 +17,7 @@ import (
 	"quoin.dev/api/v3electionpb"
 	"quoin.dev/api/v3lockpb"
 
+	"quoin.dev/server/audit"
 	"quoin.dev/server/member"
 )
 
@@ -52,6 +53,8 @@ type Options struct {
 	Logger    *zap.Logger // may be nil
 	// Tracing begins and ends a span for every call; nil: nobody traces.
 	Tracing stats.Handler
+	// Audit is told of every request; nil: nobody wants to know who asks for what.
+	Audit *audit.Log
 }
 
 // NewServer returns a gRPC server with every service of m registered. The caller serves listeners with it and stops it.
@@ -61,15 +64,21 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 	}
 	learner := learnerGuard{m.IsLearner}
 	leader := &leaderGuard{hasLeader: m.HasLeader, election: m.ElectionTimeout()}
-	who := identity{m: m, certificates: o.CertificatesName}
+	who := identity{m: m, certificates: o.CertificatesName, audited: o.Audit != nil}
 	access := access{who}
 	unary := []grpc.UnaryServerInterceptor{o.Meter.unary, learner.unary, leader.unary, access.unary}
 	if o.SlowAfter > 0 && o.Logger != nil {
 		unary = slices.Insert(unary, 1, slowLog{o.SlowAfter, o.Logger}.unary)
 	}
+	stream := []grpc.StreamServerInterceptor{o.Meter.stream, learner.stream, leader.stream, access.stream}
+	audits := &auditor{log: o.Audit, revision: m.Revision}
+	if o.Audit != nil {
+		unary = slices.Insert(unary, 1, audits.unary)
+		stream = slices.Insert(stream, 1, audits.stream)
+	}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(unary...),
-		grpc.ChainStreamInterceptor(o.Meter.stream, learner.stream, leader.stream, access.stream),
+		grpc.ChainStreamInterceptor(stream...),
 		grpc.ForceServerCodecV2(countingCodec{m: o.Meter}),
 		grpc.ConnectionTimeout(greetingTimeout),
 		grpc.MaxRecvMsgSize(m.MaxRequestBytes() + OverheadBytes),
@@ -96,7 +105,7 @@ func NewServer(m *member.Member, o Options) *grpc.Server {
 	pb.RegisterMaintenanceServer(s, &maintenanceServer{identity: who, stall: snapshotStall})
 	pb.RegisterClusterServer(s, &clusterServer{m: m})
 	pb.RegisterLeaseServer(s, &leaseServer{identity: who})
-	pb.RegisterWatchServer(s, &watchServer{identity: who, progress: m.WatchProgressInterval(), meter: o.Meter})
+	pb.RegisterWatchServer(s, &watchServer{identity: who, progress: m.WatchProgressInterval(), meter: o.Meter, audits: audits})
 	pb.RegisterAuthServer(s, &authServer{identity: who})
 	healthpb.RegisterHealthServer(s, newHealth(m))
 	o.Meter.know(s.GetServiceInfo())

@@ -43,6 +43,7 @@ type watchServer struct {
 	identity
 	progress time.Duration // how often a watch that is quiet hears of the revision
 	meter    *Meter
+	audits   *auditor
 }
 
 // watchSender writes the replies of one stream.
@@ -104,12 +105,15 @@ func (s *watchServer) receive(ctx context.Context, client grpc.BidiStreamingServ
 		if err != nil {
 			return err
 		}
-		refused := s.mayWatch(ctx, r.GetCreateRequest())
+		refused := toWire(s.mayWatch(ctx, r.GetCreateRequest()))
+		if r.GetCreateRequest() != nil {
+			s.audits.tell(ctx, pb.Watch_Watch_FullMethodName, r.GetCreateRequest(), nil, refused)
+		}
 		err = s.m.Read(func(state *apply.State) error {
 			now := state.KV.Revision()
 			switch {
 			case refused != nil:
-				stream.Refuse(toWire(refused).Error(), now)
+				stream.Refuse(refused.Error(), now)
 			case r.GetCreateRequest() != nil:
 				create(stream, r.GetCreateRequest(), now, state.KV.CompactRevision())
 			case r.GetCancelRequest() != nil:
