@@ -98,7 +98,8 @@ func (m *Meter) came(ctx context.Context, kind int) {
 	}
 	c, known := m.clients[kind].Load(version)
 	if !known {
-		if len(version) > maxVersionBytes || !isPrintable(version) || m.versions.Add(1) > maxClientVersions {
+		if len(version) > maxVersionBytes || !isPrintable(version) ||
+			m.versions.Load() >= maxClientVersions || m.versions.Add(1) > maxClientVersions {
 			version = versionOther
 		}
 		c, _ = m.clients[kind].LoadOrStore(version, new(meter.Counter))
