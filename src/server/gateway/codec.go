@@ -30,8 +30,8 @@ func newCodec(maxBytes int) codec {
 	}}}
 }
 
-// NewDecoder reads one message after the other; none may be larger than maxBytes, with all that stands before it. What can not be
-// read ends a stream.
+// NewDecoder reads one message after the other; none may be larger than maxBytes, with all that stands before it, or twice that in a
+// stream: what is read ahead counts for the message before. What can not be read ends a stream.
 func (c codec) NewDecoder(r io.Reader) runtime.Decoder {
 	limited := &messageReader{from: r}
 	decoder := c.Marshaler.NewDecoder(limited)

@@ -172,7 +172,7 @@ func TestMessagesAreBounded(t *testing.T) {
 		for range count {
 			_, _ = io.WriteString(writer, create)
 		}
-		_, _ = io.WriteString(writer, `{"create_request":`+key(maxMessage)+"}\n"+create)
+		_, _ = io.WriteString(writer, `{"create_request":`+key(3*maxMessage)+"}\n"+create)
 		// The body stays open.
 	}()
 	defer reader.Close()
