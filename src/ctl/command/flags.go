@@ -64,7 +64,7 @@ func (g *globalFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&g.discoverySRVName, "discovery-srv-name", "", "suffix of the service name in those records")
 	fs.BoolVar(&g.insecureDiscovery, "insecure-discovery", true, "also use records of members that speak plain text")
 
-	fs.StringVarP(&g.writeOut, "write-out", "w", "simple", "output format: fields, json, protobuf, simple or table")
+	fs.StringVarP(&g.writeOut, "write-out", "w", "simple", "output format: fields, json, protobuf, simple, table or yaml")
 	fs.BoolVar(&g.hex, "hex", false, "write keys and values (simple) or ids (fields, member list) in hexadecimal")
 	fs.BoolVar(&g.debug, "debug", false, "write the settings and what the connections do to stderr")
 }

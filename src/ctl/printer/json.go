@@ -10,12 +10,14 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/mvccpb"
 	"quoin.dev/client"
+	"quoin.dev/pkg/yamldoc"
 )
 
-// jsonFormat writes one JSON document a line; see appendMessage for how a message becomes one.
+// jsonFormat writes one JSON document a line, or the same as YAML; see appendMessage for how a message becomes one.
 type jsonFormat struct {
-	out *bufio.Writer
-	hex bool
+	out  *bufio.Writer
+	hex  bool
+	yaml bool
 }
 
 func (j *jsonFormat) Put(r *pb.PutResponse) error                 { return j.message(r, false) }
@@ -140,6 +142,12 @@ func (j *jsonFormat) message(m proto.Message, hex bool) error {
 }
 
 func (j *jsonFormat) line(b []byte) error {
+	if j.yaml {
+		if err := yamldoc.Write(j.out, b); err != nil {
+			return fmt.Errorf("write the response as YAML: %w", err)
+		}
+		return j.out.Flush()
+	}
 	j.out.Write(b)
 	j.out.WriteByte('\n')
 	return j.out.Flush()

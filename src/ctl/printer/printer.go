@@ -1,4 +1,4 @@
-// Package printer writes the responses of a server to a terminal or a script in the five formats of --write-out.
+// Package printer writes the responses of a server to a terminal or a script in the formats of --write-out.
 package printer
 
 import (
@@ -12,8 +12,8 @@ import (
 	"quoin.dev/client"
 )
 
-// Formats lists the values that --write-out takes, sorted.
-var Formats = []string{"fields", "json", "protobuf", "simple", "table"}
+// Formats lists the values that --write-out takes, sorted: those of etcdctl, and yaml.
+var Formats = []string{"fields", "json", "protobuf", "simple", "table", "yaml"}
 
 // ErrUnknownFormat is returned by New for a format that is not in Formats.
 var ErrUnknownFormat = errors.New("unsupported output format")
@@ -30,7 +30,7 @@ func (e *UnsupportedError) Error() string {
 
 // Options are the choices beside the format.
 type Options struct {
-	// Hex writes keys and values (simple) or ids (fields, member list as json) in hexadecimal.
+	// Hex writes keys and values (simple) or ids (fields, member list as json or yaml) in hexadecimal.
 	Hex bool
 	// ValueOnly leaves the keys out of a range; only the simple format knows it.
 	ValueOnly bool
@@ -107,6 +107,8 @@ func New(format string, w io.Writer, o Options) (Printer, error) {
 		return &fields{none: none{format}, out: out, hex: o.Hex}, nil
 	case "json":
 		return &jsonFormat{out: out, hex: o.Hex}, nil
+	case "yaml":
+		return &jsonFormat{out: out, hex: o.Hex, yaml: true}, nil
 	case "protobuf":
 		return &protobuf{none: none{format}, out: out}, nil
 	case "table":

@@ -2,29 +2,29 @@ package command
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"quoin.dev/utl/inspect"
+	"quoin.dev/utl/printer"
 )
 
 // lister writes what an inspection finds, one line each.
 type lister struct {
-	out  *bufio.Writer
-	json bool
+	out    *bufio.Writer
+	format string
 }
 
 // errEnough ends a listing early.
 var errEnough = errors.New("enough")
 
-// list returns a lister for --write-out, which knows lines for people and lines of JSON here.
+// list returns a lister for --write-out, which knows lines for people and documents here.
 func (a *app) list() (*lister, error) {
 	switch a.writeOut {
-	case "simple", "json":
-		return &lister{bufio.NewWriter(a.Stdout), a.writeOut == "json"}, nil
+	case "simple", "json", "yaml":
+		return &lister{bufio.NewWriter(a.Stdout), a.writeOut}, nil
 	}
 	if _, err := a.printer(); err != nil {
 		return nil, err
@@ -33,16 +33,11 @@ func (a *app) list() (*lister, error) {
 }
 
 func (l *lister) add(line inspect.Pairs) error {
-	if !l.json {
+	if l.format == "simple" {
 		_, err := fmt.Fprintln(l.out, line)
 		return printed(err)
 	}
-	b, err := json.Marshal(line)
-	if err != nil {
-		return failed(err)
-	}
-	_, err = l.out.Write(append(b, '\n'))
-	return printed(err)
+	return printed(printer.WriteDocument(l.out, l.format, line))
 }
 
 // end writes out what is there, even if the listing ended early because of a fault.

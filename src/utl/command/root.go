@@ -25,7 +25,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.SetHelpCommand(a.helpCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.PersistentFlags().StringVarP(&a.writeOut, "write-out", "w", "simple", "output format: fields, json, protobuf, simple or table")
+	root.PersistentFlags().StringVarP(&a.writeOut, "write-out", "w", "simple", "output format: fields, json, protobuf, simple, table or yaml")
 	root.PersistentFlags().DurationVar(&a.lockWait, "timeout", 10*time.Second,
 		"longest wait for a process that has the file open, 0 for no end")
 	root.AddCommand(

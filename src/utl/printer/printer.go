@@ -12,10 +12,12 @@ import (
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/tw"
+
+	"quoin.dev/pkg/yamldoc"
 )
 
-// Formats lists the values that --write-out takes, sorted.
-var Formats = []string{"fields", "json", "protobuf", "simple", "table"}
+// Formats lists the values that --write-out takes, sorted: those of etcdutl, and yaml.
+var Formats = []string{"fields", "json", "protobuf", "simple", "table", "yaml"}
 
 // ErrUnknownFormat is returned by New for a format that is not in Formats.
 var ErrUnknownFormat = errors.New("unsupported output format")
@@ -67,9 +69,9 @@ func (p *Printer) PrintAll(records []Record) error {
 	out := bufio.NewWriter(p.out)
 	var err error
 	switch p.format {
-	case "json":
+	case "json", "yaml":
 		for _, r := range records {
-			if err = writeJSON(out, r); err != nil {
+			if err = WriteDocument(out, p.format, r); err != nil {
 				return err
 			}
 		}
@@ -99,14 +101,17 @@ func texts(r Record) (out []string) {
 	return out
 }
 
-func writeJSON(out *bufio.Writer, v any) error {
+// WriteDocument writes a value as one line of JSON, or with the format yaml as one document of YAML.
+func WriteDocument(out io.Writer, format string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode %T: %w", v, err)
 	}
-	out.Write(b)        //nolint:errcheck // Flush tells
-	out.WriteByte('\n') //nolint:errcheck // Flush tells
-	return nil
+	if format == "yaml" {
+		return yamldoc.Write(out, b)
+	}
+	_, err = out.Write(append(b, '\n'))
+	return err
 }
 
 func drawTable(out io.Writer, records []Record) error {
