@@ -4,16 +4,10 @@ package mirror
 
 import (
 	"context"
+	"io"
 
 	"quoin.dev/client"
-)
-
-// The keys of a page are as many as fit between these sizes, as far as the page before tells, and at most maxPageKeys.
-const (
-	firstPageKeys = 128
-	maxPageKeys   = 8192
-	smallPage     = 512 << 10 // bytes
-	largePage     = 2 << 20   // bytes
+	"quoin.dev/client/pages"
 )
 
 // Syncer reads the keys of a prefix, and then their changes.
@@ -36,7 +30,7 @@ type syncer struct {
 	revision int64
 
 	// get is c.Get, or what a Mirror puts around it.
-	get func(ctx context.Context, key string, opts ...client.OpOption) (*client.GetResponse, error)
+	get pages.Get
 }
 
 func newSyncer(c *client.Client, prefix string, revision int64) *syncer {
@@ -70,43 +64,19 @@ func (s *syncer) SyncUpdates(ctx context.Context) client.WatchChan {
 	return s.c.Watch(ctx, s.prefix, client.WithPrefix(), client.WithRev(s.revision+1))
 }
 
-// pages reads all keys at one revision, the one of the first answer unless it is given. Large values make the pages short,
-// so that neither side holds more than some megabytes.
+// pages reads all keys at one revision, the one of the first answer unless it is given.
 func (s *syncer) pages(ctx context.Context, take func(*client.GetResponse) error) error {
-	key, end := "\x00", "\x00"
-	if s.prefix != "" {
-		key, end = s.prefix, client.GetPrefixRangeEnd(s.prefix)
-	}
-	for keys := firstPageKeys; ; {
-		page, err := s.get(ctx, key, client.WithRange(end), client.WithRev(s.revision), client.WithLimit(int64(keys)))
+	for r := pages.New(s.get, s.prefix, s.revision); ; {
+		page, err := r.Next(ctx)
+		if err == io.EOF {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		if s.revision == 0 {
-			s.revision = page.Header.Revision
-		}
+		s.revision = r.Revision()
 		if err := take(page); err != nil {
 			return err
 		}
-		if !page.More || len(page.Kvs) == 0 {
-			return nil
-		}
-		key = string(page.Kvs[len(page.Kvs)-1].Key) + "\x00"
-		keys = pageKeys(keys, page)
 	}
-}
-
-// pageKeys returns how many keys to ask for after a page.
-func pageKeys(keys int, last *client.GetResponse) int {
-	size := 0
-	for _, kv := range last.Kvs {
-		size += len(kv.Key) + len(kv.Value)
-	}
-	switch {
-	case size < smallPage:
-		return min(2*keys, maxPageKeys)
-	case size > largePage:
-		return max(keys/2, 1)
-	}
-	return keys
 }
