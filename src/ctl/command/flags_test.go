@@ -17,6 +17,12 @@ type flagSpec struct {
 	Name, Type, Default, Shorthand string
 }
 
+// beyond are the flags that commands of etcdctl have here only.
+var beyond = map[string][]string{
+	"get":   {"tree", "depth", "separator"},
+	"watch": {"since"},
+}
+
 // TestFlagsEqualEtcdctl holds names, types, defaults and shorthands against those of etcdctl 3.7.3.
 func TestFlagsEqualEtcdctl(t *testing.T) {
 	b, err := os.ReadFile("testdata/etcdctl_flags.json")
@@ -35,7 +41,7 @@ func TestFlagsEqualEtcdctl(t *testing.T) {
 	}
 	a := &app{Process: Process{Name: "quoinctl"}}
 	root := a.rootCommand()
-	compareFlags(t, "global", root.PersistentFlags(), spec.Global)
+	compareFlags(t, "global", root.PersistentFlags(), spec.Global, nil)
 	for name, want := range spec.Commands {
 		cmd, rest, err := root.Find(strings.Fields(name))
 		if err != nil || len(rest) > 0 {
@@ -45,7 +51,7 @@ func TestFlagsEqualEtcdctl(t *testing.T) {
 		if cmd.Use != want.Use {
 			t.Errorf("%s: use is %q, want %q", name, cmd.Use, want.Use)
 		}
-		compareFlags(t, name, cmd.LocalNonPersistentFlags(), localOf(cmd, want.Flags))
+		compareFlags(t, name, cmd.LocalNonPersistentFlags(), localOf(cmd, want.Flags), beyond[name])
 	}
 }
 
@@ -56,11 +62,11 @@ func localOf(cmd *cobra.Command, flags []flagSpec) []flagSpec {
 	})
 }
 
-func compareFlags(t *testing.T, where string, have *pflag.FlagSet, want []flagSpec) {
+func compareFlags(t *testing.T, where string, have *pflag.FlagSet, want []flagSpec, beyond []string) {
 	t.Helper()
 	var got []flagSpec
 	have.VisitAll(func(f *pflag.Flag) {
-		if f.Name != "help" {
+		if f.Name != "help" && !slices.Contains(beyond, f.Name) {
 			got = append(got, flagSpec{f.Name, f.Value.Type(), f.DefValue, f.Shorthand})
 		}
 	})
@@ -69,6 +75,27 @@ func compareFlags(t *testing.T, where string, have *pflag.FlagSet, want []flagSp
 	slices.SortFunc(want, byName)
 	if !slices.Equal(got, want) {
 		t.Errorf("%s: flags are\n%v\nwant\n%v", where, got, want)
+	}
+}
+
+// Operators shorten commands. What is enough to name one of etcdctl's must name the same here, whatever there is beside it.
+func TestAbbreviations(t *testing.T) {
+	names := []string{"alarm", "auth", "check", "compaction", "completion", "defrag", "del", "downgrade", "elect", "endpoint", "get", "help", "lease",
+		"lock", "make-mirror", "member", "move-leader", "options", "put", "role", "snapshot", "txn", "user", "version", "watch"}
+	root := (&app{Process: Process{Name: "quoinctl"}}).rootCommand()
+	for _, name := range names {
+		if cmd, _, _ := root.Find([]string{name}); cmd == root {
+			continue // it is not here yet
+		}
+		for length := 1; length <= len(name); length++ {
+			short := name[:length]
+			if slices.ContainsFunc(names, func(other string) bool { return other != name && strings.HasPrefix(other, short) }) {
+				continue
+			}
+			if cmd, _, err := root.Find([]string{short}); err != nil || cmd.Name() != name {
+				t.Errorf("%s is not %s: %v", short, name, err)
+			}
+		}
 	}
 }
 

@@ -29,6 +29,8 @@ type getFlags struct {
 	countOnly      bool
 	printValueOnly bool
 	stream         bool
+
+	treeFlags
 }
 
 func (f *getFlags) register(fs *pflag.FlagSet) {
@@ -48,6 +50,7 @@ func (f *getFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.countOnly, "count-only", false, "return only the number of keys; needs --write-out=fields")
 	fs.BoolVar(&f.printValueOnly, "print-value-only", false, "leave the keys out; needs --write-out=simple")
 	fs.BoolVar(&f.stream, "stream", false, "fetch the answer in parts, which spares the member memory")
+	f.treeFlags.register(fs)
 }
 
 // request returns the key and the options of the read.
@@ -60,12 +63,8 @@ func (f *getFlags) request(args []string) (key string, opts []client.OpOption, e
 	case f.keysOnly && f.countOnly:
 		return "", nil, badArgs("`--keys-only` and `--count-only` cannot be set at the same time, choose one")
 	}
-	switch f.consistency {
-	case "l":
-	case "s":
-		opts = append(opts, client.WithSerializable())
-	default:
-		return "", nil, exit(badFeature, fmt.Errorf("unknown consistency flag %q", f.consistency))
+	if opts, err = f.consistencyOption(); err != nil {
+		return "", nil, err
 	}
 	interval, err := keyInterval(args, f.prefix, f.fromKey)
 	if err != nil {
@@ -89,6 +88,16 @@ func (f *getFlags) request(args []string) (key string, opts []client.OpOption, e
 		opts = append(opts, client.WithCountOnly())
 	}
 	return args[0], opts, nil
+}
+
+func (f *getFlags) consistencyOption() ([]client.OpOption, error) {
+	switch f.consistency {
+	case "l":
+		return nil, nil
+	case "s":
+		return []client.OpOption{client.WithSerializable()}, nil
+	}
+	return nil, exit(badFeature, fmt.Errorf("unknown consistency flag %q", f.consistency))
 }
 
 func (f *getFlags) sort() (client.SortTarget, client.SortOrder, error) {
@@ -133,14 +142,23 @@ func (a *app) getCommand() *cobra.Command {
 		GroupID: groupKV,
 		Short:   "Reads a key or an interval of keys",
 		Long: "Reads a key, or with <range_end> the keys from <key> up to but without <range_end>.\n\n" +
-			"Each key is followed by its value on the next line; a key that does not exist prints nothing.",
+			"Each key is followed by its value on the next line; a key that does not exist prints nothing.\n\n" +
+			"With --tree, [key] is a prefix, all keys without it. The tree is read page by page at one revision, and folders\n" +
+			"below --depth are only counted, so that millions of keys can be looked at.",
 		Example: examples(a.Name,
 			"get greeting",
 			"get --prefix session/ --keys-only",
 			"get a z --limit=10 --sort-by=MODIFY --order=DESCEND",
 			"get greeting --rev=42 --print-value-only",
-			"get --prefix '' --count-only --write-out=fields"),
+			"get --prefix '' --count-only --write-out=fields",
+			"get --tree --depth=2 /registry/"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.treeFlags.check(cmd, args); err != nil {
+				return err
+			}
+			if f.tree {
+				return a.showTree(cmd, &f, strings.Join(args, ""))
+			}
 			key, opts, err := f.request(args)
 			if err != nil {
 				return err

@@ -50,7 +50,7 @@ func (a *app) rootCommand() *cobra.Command {
 		"Use \"" + a.Name + " options\" to see the flags that every command takes.\n")
 
 	root.AddCommand(
-		a.putCommand(), a.getCommand(), a.delCommand(), a.txnCommand(), a.compactionCommand(),
+		a.putCommand(), a.getCommand(), a.delCommand(), a.txnCommand(), a.compactionCommand(), a.diffCommand(),
 		a.watchCommand(), a.leaseCommand(), a.lockCommand(), a.electCommand(),
 		a.endpointCommand(), a.memberCommand(), a.moveLeaderCommand(), a.alarmCommand(), a.defragCommand(),
 		a.snapshotCommand(), a.downgradeCommand(),

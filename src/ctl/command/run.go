@@ -45,8 +45,9 @@ type Process struct {
 // app is one run of the program.
 type app struct {
 	Process
-	flags globalFlags
-	ctx   context.Context
+	flags    globalFlags
+	ctx      context.Context
+	terminal bool // there is one behind the buffer of Stdout
 }
 
 // Run executes one command line and returns the exit code of the process.

@@ -36,7 +36,10 @@ type server struct {
 
 	// Set before the first request.
 	rangeErr error
-	empty    bool // there is no key
+	empty    bool                                              // there is no key
+	ranges   func(*pb.RangeRequest) (*pb.RangeResponse, error) // instead of the one key
+	cluster  uint64                                            // instead of 1, beside members
+	members  []*pb.Member                                      // instead of one and a learner
 	alarms   []*pb.AlarmMember
 	leader   uint64              // 0: the member itself
 	blobs    []string            // of a snapshot
@@ -97,6 +100,9 @@ func (s *server) asked() []proto.Message {
 
 func (s *server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	s.record(ctx, r)
+	if s.ranges != nil {
+		return s.ranges(r)
+	}
 	if s.empty {
 		return &pb.RangeResponse{Header: header}, s.rangeErr
 	}
@@ -206,6 +212,11 @@ func (s *server) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.Comp
 
 func (s *server) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.MemberListResponse, error) {
 	s.record(ctx, r)
+	if s.members != nil {
+		h := proto.CloneOf(header)
+		h.ClusterId = cmp.Or(s.cluster, h.ClusterId)
+		return &pb.MemberListResponse{Header: h, Members: s.members}, nil
+	}
 	return &pb.MemberListResponse{Header: header, Members: []*pb.Member{
 		{ID: 2, Name: "one", PeerURLs: []string{"http://p"}, ClientURLs: []string{"http://" + s.address}},
 		{ID: 3, PeerURLs: []string{"http://q"}, IsLearner: true},

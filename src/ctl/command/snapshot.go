@@ -19,6 +19,7 @@ import (
 func (a *app) snapshotCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "snapshot <subcommand>",
+		Aliases: []string{"s"}, // enough for etcdctl, which has no status
 		GroupID: groupMaintenance,
 		Short:   "Saves the database of a member",
 	}

@@ -28,6 +28,7 @@ type watchFlags struct {
 	prevKV         bool
 	progressNotify bool
 	rev            int64
+	since          sinceFlag
 }
 
 func (f *watchFlags) register(fs *pflag.FlagSet) {
@@ -36,12 +37,14 @@ func (f *watchFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.prevKV, "prev-kv", false, "print the key and the value that were there before as well")
 	fs.BoolVar(&f.progressNotify, "progress-notify", false, "print from time to time how far a quiet watch has come")
 	fs.Int64Var(&f.rev, "rev", 0, "revision to begin with (0: the next change)")
+	fs.Var(&f.since, "since", "revision to begin with, or -N for the last N revisions of the store")
 }
 
-// watch is one watch: what it is of, and the command to run for each event.
+// watch is one watch: what it is of, where it begins, and the command to run for each event.
 type watch struct {
-	key     string
-	opts    []client.OpOption
+	interval
+	since   sinceFlag
+	opts    []client.OpOption // besides those of the interval
 	command []string
 }
 
@@ -56,6 +59,8 @@ func (a *app) watchCommand() *cobra.Command {
 			"A change is printed as PUT or DELETE, the key and the value, each on its own line. After --, a command follows\n" +
 			"that is run for each change, with ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE, ETCD_WATCH_KEY and\n" +
 			"ETCD_WATCH_VALUE in its environment; a command that fails ends the watch.\n\n" +
+			"With --since -100 the changes of the last 100 revisions come first. A time is no place to begin: etcd does not keep\n" +
+			"when a revision was made.\n\n" +
 			"Without a key, the watch is of " + watchKeyVariable + " and " + watchEndVariable + ".\n\n" +
 			"With --interactive, the watches are read from stdin, as lines `watch [options] <key> [range_end] [-- command]`.\n" +
 			"The line `progress` prints how far the watches have come.",
@@ -63,6 +68,7 @@ func (a *app) watchCommand() *cobra.Command {
 			"watch greeting",
 			"watch --prefix session/ --prev-kv",
 			"watch a z --rev=42 --write-out=json",
+			"watch --prefix '' --since=-100",
 			"watch config -- ./reload.sh",
 			"watch --interactive"),
 		Annotations: map[string]string{watchKeyVariable: "", watchEndVariable: ""},
@@ -85,40 +91,45 @@ var errWatchEndPrefix = errors.New("`range_end` and `--prefix` are mutually excl
 
 // newWatch reads the arguments, of which those from dash on (unless it is -1) are the command.
 func (a *app) newWatch(f watchFlags, args []string, dash int) (watch, error) {
-	interval, command := args, []string(nil)
+	dashLast := dash == len(args)
+	var command []string
 	if dash >= 0 {
-		interval, command = args[:dash], args[dash:]
+		args, command = args[:dash], args[dash:]
 	}
 	key, end := a.variable(watchKeyVariable), a.variable(watchEndVariable)
 	switch {
 	case key == "" && end != "":
 		return watch{}, fmt.Errorf("%s is empty but got %s=%q", watchKeyVariable, watchEndVariable, end)
-	case dash == len(args):
+	case dashLast:
 		return watch{}, errors.New("bad number of arguments (found separator --, but no commands)")
-	case key != "" && len(interval) > 0:
+	case key != "" && len(args) > 0:
 		return watch{}, errors.New("bad number of arguments (found conflicting environment key)")
 	case key != "":
-		interval = []string{key}
+		args = []string{key}
 		if end != "" {
-			interval = append(interval, end)
+			args = append(args, end)
 		}
-	case len(interval) == 0:
+	case len(args) == 0:
 		return watch{}, errors.New("bad number of arguments")
 	}
-	if len(interval) > 1 && f.prefix {
+	if len(args) > 1 && f.prefix {
 		return watch{}, errWatchEndPrefix
 	}
-	return watch{interval[0], f.options(interval[1:]), command}, nil
-}
-
-func (f *watchFlags) options(end []string) []client.OpOption {
-	opts := []client.OpOption{client.WithRev(f.rev)}
-	if len(end) > 0 {
-		opts = append(opts, client.WithRange(end[0]))
+	if f.since.revision != 0 && f.rev != 0 {
+		return watch{}, errors.New("`--since` and `--rev` cannot be set at the same time, choose one")
+	}
+	w := watch{interval: interval{key: args[0]}, since: f.since, opts: f.options(), command: command}
+	if len(args) > 1 {
+		w.interval.opts = append(w.interval.opts, client.WithRange(args[1]))
 	}
 	if f.prefix {
-		opts = append(opts, client.WithPrefix())
+		w.interval.opts = append(w.interval.opts, client.WithPrefix())
 	}
+	return w, nil
+}
+
+func (f *watchFlags) options() []client.OpOption {
+	opts := []client.OpOption{client.WithRev(f.rev)}
 	if f.prevKV {
 		opts = append(opts, client.WithPrevKV())
 	}
@@ -139,8 +150,11 @@ func (a *app) watch(cmd *cobra.Command, w watch) error {
 	}
 	defer c.Close()
 	ctx := client.WithRequireLeader(a.ctx)
-	show := func(r client.WatchResponse) error { return a.showChanges(r, out) }
-	if err := a.follow(ctx, c.Watch(ctx, w.key, w.opts...), w.command, show); err != nil {
+	changes, err := a.begin(ctx, c, w)
+	if err != nil {
+		return failed(err)
+	}
+	if err := a.follow(ctx, changes, w, func(r client.WatchResponse) error { return a.showChanges(r, w, out) }); err != nil {
 		return err
 	}
 	return exit(interrupted, errWatchCanceled)
@@ -148,16 +162,16 @@ func (a *app) watch(cmd *cobra.Command, w watch) error {
 
 // follow shows what a watch tells and runs the command for its events, until the watch ends, or until an error that ends
 // the process.
-func (a *app) follow(ctx context.Context, changes client.WatchChan, command []string, show func(client.WatchResponse) error) error {
+func (a *app) follow(ctx context.Context, changes client.WatchChan, w watch, show func(client.WatchResponse) error) error {
 	for r := range changes {
 		if err := show(r); err != nil {
 			return err
 		}
-		if len(command) == 0 {
+		if len(w.command) == 0 {
 			continue
 		}
 		for _, ev := range r.Events {
-			if err := a.runForEvent(ctx, command, r.Header.GetRevision(), ev); err != nil {
+			if err := a.runForEvent(ctx, w.command, r.Header.GetRevision(), ev); err != nil {
 				return err
 			}
 		}
@@ -165,13 +179,16 @@ func (a *app) follow(ctx context.Context, changes client.WatchChan, command []st
 	return nil
 }
 
-func (a *app) showChanges(r client.WatchResponse, out printer.Printer) error {
+func (a *app) showChanges(r client.WatchResponse, w watch, out printer.Printer) error {
 	if r.Canceled {
 		reason := r.CancelReason
 		if reason == "" {
 			reason = r.Err().Error()
 		}
 		fmt.Fprintf(a.Stderr, "watch was canceled (%s)\n", reason)
+		if w.since.revision != 0 && r.CompactRevision > 0 {
+			fmt.Fprintf(a.Stderr, "the oldest revision to begin with is %d: --since=%[1]d\n", r.CompactRevision)
+		}
 	}
 	if r.IsProgressNotify() {
 		fmt.Fprintf(a.Stdout, "progress notify: %d\n", r.Header.GetRevision())

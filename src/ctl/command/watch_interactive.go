@@ -119,19 +119,22 @@ func (s *watchSession) watch(ctx context.Context, line string, words []string) e
 		return exit(badArguments, err)
 	}
 	s.begun = true
-	changes := s.client.Watch(ctx, w.key, w.opts...)
+	changes, err := s.app.begin(ctx, s.client, w)
+	if err != nil {
+		return failed(err)
+	}
 	s.watching.Go(func() {
-		if err := s.app.follow(ctx, changes, w.command, s.show); err != nil {
+		if err := s.app.follow(ctx, changes, w, func(r client.WatchResponse) error { return s.show(r, w) }); err != nil {
 			s.end(err)
 		}
 	})
 	return nil
 }
 
-func (s *watchSession) show(r client.WatchResponse) error {
+func (s *watchSession) show(r client.WatchResponse, w watch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.app.showChanges(r, s.out)
+	return s.app.showChanges(r, w, s.out)
 }
 
 func (s *watchSession) say(format string, args ...any) {

@@ -45,6 +45,7 @@ func TestRequestsOfWatch(t *testing.T) {
 		{"watch k z -- echo --prefix", nil, &pb.WatchCreateRequest{Key: key("k"), RangeEnd: key("z")}},
 		{"watch --prefix k", nil, &pb.WatchCreateRequest{Key: key("k"), RangeEnd: key("l")}},
 		{"watch --rev=7 --prev-kv k", nil, &pb.WatchCreateRequest{Key: key("k"), StartRevision: 7, PrevKv: true}},
+		{"watch --since=7 k", nil, &pb.WatchCreateRequest{Key: key("k"), StartRevision: 7}},
 		{"watch --progress-notify k", nil, &pb.WatchCreateRequest{Key: key("k"), ProgressNotify: true}},
 		{"watch", one, &pb.WatchCreateRequest{Key: key("e")}},
 		{"watch -- echo", two, &pb.WatchCreateRequest{Key: key("e"), RangeEnd: key("f")}},

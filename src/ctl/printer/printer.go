@@ -10,6 +10,8 @@ import (
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/client"
+	"quoin.dev/ctl/keydiff"
+	"quoin.dev/ctl/keytree"
 )
 
 // Formats lists the values that --write-out takes, sorted: those of etcdctl, and yaml.
@@ -74,6 +76,10 @@ type Printer interface {
 	RoleGet(role string, r *pb.AuthRoleGetResponse) error
 	RoleList(*pb.AuthRoleListResponse) error
 	Verdict(Verdict) error
+
+	// Difference writes one key that differs, with its values if they were read.
+	Difference(c keydiff.Change, values bool) error
+	TreeNode(keytree.Node) error
 }
 
 // Health is the outcome of a probe of one endpoint; Error is empty when it is healthy.

@@ -89,9 +89,7 @@ func (s *simple) kv(kv *mvccpb.KeyValue, valueOnly bool) {
 
 func (s *simple) bytes(b []byte) {
 	if s.hex {
-		for _, c := range b {
-			fmt.Fprintf(s.out, `\x%02x`, c)
-		}
+		writeHex(s.out, b)
 	} else {
 		s.out.Write(b)
 	}
