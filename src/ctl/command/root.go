@@ -52,7 +52,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.putCommand(), a.getCommand(), a.delCommand(), a.txnCommand(), a.compactionCommand(), a.diffCommand(),
 		a.watchCommand(), a.leaseCommand(), a.lockCommand(), a.electCommand(),
-		a.endpointCommand(), a.memberCommand(), a.moveLeaderCommand(), a.alarmCommand(), a.defragCommand(),
+		a.clusterStatusCommand(), a.endpointCommand(), a.memberCommand(), a.moveLeaderCommand(), a.alarmCommand(), a.defragCommand(),
 		a.snapshotCommand(), a.downgradeCommand(),
 		a.authCommand(), a.userCommand(), a.roleCommand(),
 		a.makeMirrorCommand(), a.checkCommand(),

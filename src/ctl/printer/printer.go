@@ -10,6 +10,7 @@ import (
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/client"
+	"quoin.dev/ctl/diagnosis"
 	"quoin.dev/ctl/keydiff"
 	"quoin.dev/ctl/keytree"
 )
@@ -80,6 +81,7 @@ type Printer interface {
 	// Difference writes one key that differs, with its values if they were read.
 	Difference(c keydiff.Change, values bool) error
 	TreeNode(keytree.Node) error
+	Report(diagnosis.Report) error
 }
 
 // Health is the outcome of a probe of one endpoint; Error is empty when it is healthy.
