@@ -29,6 +29,7 @@ func (a *app) authCanCommand() *cobra.Command {
 			"auth can alice get jobs/ --prefix",
 			"auth can alice put jobs/7 --user root",
 			"auth can alice delete a d --write-out=json"),
+		ValidArgsFunction: a.complete(suggestUsers),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := question(args, prefix, fromKey)
 			if err != nil {

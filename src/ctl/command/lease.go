@@ -50,10 +50,11 @@ func (a *app) grantCommand() *cobra.Command {
 
 func (a *app) revokeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "revoke <leaseID>",
-		Short:   "Ends a lease and deletes its keys",
-		Long:    "Ends the lease with the hexadecimal id <leaseID> and deletes the keys that were put with it.",
-		Example: examples(a.Name, "lease revoke 32695410dcc0ca06"),
+		Use:               "revoke <leaseID>",
+		Short:             "Ends a lease and deletes its keys",
+		Long:              "Ends the lease with the hexadecimal id <leaseID> and deletes the keys that were put with it.",
+		Example:           examples(a.Name, "lease revoke 32695410dcc0ca06"),
+		ValidArgsFunction: a.completeLease(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := leaseArg(args, "lease revoke command needs 1 argument")
 			if err != nil {
@@ -80,6 +81,7 @@ func (a *app) timeToLiveCommand() *cobra.Command {
 		Example: examples(a.Name,
 			"lease timetolive 32695410dcc0ca06",
 			"lease timetolive 32695410dcc0ca06 --keys --write-out=json"),
+		ValidArgsFunction: a.completeLease(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := leaseArg(args, "lease timetolive command needs lease ID as argument")
 			if err != nil {
@@ -130,6 +132,7 @@ func (a *app) keepAliveCommand() *cobra.Command {
 		Example: examples(a.Name,
 			"lease keep-alive 32695410dcc0ca06",
 			"lease keep-alive --once 32695410dcc0ca06"),
+		ValidArgsFunction: a.completeLease(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := leaseArg(args, "lease keep-alive command needs lease ID as argument")
 			if err != nil {

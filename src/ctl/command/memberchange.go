@@ -78,7 +78,8 @@ func (a *app) memberRemoveCommand() *cobra.Command {
 		Short: "Removes a member from the cluster",
 		Long: "Removes the member with the hexadecimal id <memberID>, as `member list` shows it. Its process ends by itself,\n" +
 			"and can not come back with its data directory. To replace a member, add the new one as a learner first.",
-		Example: examples(a.Name, "member remove 8211f1d0f64f3269"),
+		Example:           examples(a.Name, "member remove 8211f1d0f64f3269"),
+		ValidArgsFunction: a.completeMember(anyMember),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := memberArg(args)
 			if err != nil {
@@ -102,7 +103,8 @@ func (a *app) memberUpdateCommand() *cobra.Command {
 		Short: "Changes the peer URLs of a member",
 		Long: "Changes the URLs at which other members reach the one with the hexadecimal id <memberID>. The member itself\n" +
 			"has to listen there: change its --listen-peer-urls and restart it.",
-		Example: examples(a.Name, "member update 8211f1d0f64f3269 --peer-urls=https://10.0.0.9:2380"),
+		Example:           examples(a.Name, "member update 8211f1d0f64f3269 --peer-urls=https://10.0.0.9:2380"),
+		ValidArgsFunction: a.completeMember(anyMember),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := memberArg(args)
 			if err != nil {
@@ -131,7 +133,8 @@ func (a *app) memberPromoteCommand() *cobra.Command {
 		Short: "Gives a learner its vote",
 		Long: "Gives the learner with the hexadecimal id <memberID> its vote. It is refused until the learner has most of\n" +
 			"what the leader has; try again then.",
-		Example: examples(a.Name, "member promote 8211f1d0f64f3269"),
+		Example:           examples(a.Name, "member promote 8211f1d0f64f3269"),
+		ValidArgsFunction: a.completeMember(isLearner),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := memberArg(args)
 			if err != nil {

@@ -18,6 +18,7 @@ func (a *app) moveLeaderCommand() *cobra.Command {
 			"the present leader, since only it can hand over; those of all members will do.",
 		Example: examples(a.Name,
 			"move-leader 8211f1d0f64f3269 --endpoints=10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379"),
+		ValidArgsFunction: a.completeMember(isVoter),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return badArgs("move-leader command needs 1 argument")

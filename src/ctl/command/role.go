@@ -41,10 +41,11 @@ func (a *app) roleAddCommand() *cobra.Command {
 
 func (a *app) roleDeleteCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "delete <role name>",
-		Short:   "Deletes a role",
-		Long:    "Deletes a role, and takes it from all users who have it.",
-		Example: examples(a.Name, "role delete readers"),
+		Use:               "delete <role name>",
+		Short:             "Deletes a role",
+		Long:              "Deletes a role, and takes it from all users who have it.",
+		Example:           examples(a.Name, "role delete readers"),
+		ValidArgsFunction: a.complete(suggestRoles),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return badArgs("role delete command requires role name as its argument")
@@ -63,7 +64,8 @@ func (a *app) roleGetCommand() *cobra.Command {
 		Short: "Shows the permissions of a role",
 		Long: "Shows the permissions of a role: keys, and intervals of keys up to but without their end. Users can ask about the\n" +
 			"roles that they have.",
-		Example: examples(a.Name, "role get readers", "role get readers --write-out=json"),
+		Example:           examples(a.Name, "role get readers", "role get readers --write-out=json"),
+		ValidArgsFunction: a.complete(suggestRoles),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return badArgs("role get command requires role name as its argument")

@@ -53,6 +53,7 @@ func (a *app) roleGrantCommand() *cobra.Command {
 			"role grant-permission readers read jobs/ --prefix",
 			"role grant-permission workers readwrite a d",
 			"role grant-permission auditors read '' --from-key"),
+		ValidArgsFunction: a.complete(suggestRoles),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 3 {
 				return badArgs("role grant command requires role name, permission type, and key [endkey] as its argument")
@@ -85,6 +86,7 @@ func (a *app) roleRevokeCommand() *cobra.Command {
 		Example: examples(a.Name,
 			"role revoke-permission readers jobs/ --prefix",
 			"role revoke-permission workers a d"),
+		ValidArgsFunction: a.complete(suggestRoles),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return badArgs("role revoke-permission command requires role name and key [endkey] as its argument")

@@ -23,9 +23,10 @@ func (a *app) userCommand() *cobra.Command {
 
 func (a *app) userDeleteCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "delete <user name>",
-		Short:   "Deletes a user",
-		Example: examples(a.Name, "user delete alice"),
+		Use:               "delete <user name>",
+		Short:             "Deletes a user",
+		Example:           examples(a.Name, "user delete alice"),
+		ValidArgsFunction: a.complete(suggestUsers),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return badArgs("user delete command requires user name as its argument")
@@ -45,7 +46,8 @@ func (a *app) userGetCommand() *cobra.Command {
 		Short: "Shows the roles of a user",
 		Long: "Shows the roles of a user, and with --detail the permissions of each. A user can ask for himself, root for\n" +
 			"everybody.",
-		Example: examples(a.Name, "user get alice", "user get alice --detail"),
+		Example:           examples(a.Name, "user get alice", "user get alice --detail"),
+		ValidArgsFunction: a.complete(suggestUsers),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return badArgs("user get command requires user name as its argument")
@@ -100,9 +102,10 @@ func (a *app) userListCommand() *cobra.Command {
 
 func (a *app) userGrantRoleCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "grant-role <user name> <role name>",
-		Short:   "Gives a user a role",
-		Example: examples(a.Name, "user grant-role alice readers"),
+		Use:               "grant-role <user name> <role name>",
+		Short:             "Gives a user a role",
+		Example:           examples(a.Name, "user grant-role alice readers"),
+		ValidArgsFunction: a.complete(suggestUsers, suggestRoles),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return badArgs("user grant command requires user name and role name as its argument")
@@ -117,9 +120,10 @@ func (a *app) userGrantRoleCommand() *cobra.Command {
 
 func (a *app) userRevokeRoleCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "revoke-role <user name> <role name>",
-		Short:   "Takes a role from a user",
-		Example: examples(a.Name, "user revoke-role alice readers"),
+		Use:               "revoke-role <user name> <role name>",
+		Short:             "Takes a role from a user",
+		Example:           examples(a.Name, "user revoke-role alice readers"),
+		ValidArgsFunction: a.complete(suggestUsers, suggestRoles),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return badArgs("user revoke-role requires user name and role name as its argument")

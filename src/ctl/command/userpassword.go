@@ -81,7 +81,8 @@ func (a *app) userPasswdCommand() *cobra.Command {
 		Short: "Changes the password of a user",
 		Long: "Changes the password of a user, and asks for the new one. With --interactive=false it is the first line of stdin.\n" +
 			"Who is logged in as this user has to log in again.",
-		Example: examples(a.Name, "user passwd alice", "user passwd alice --interactive=false < password.txt"),
+		Example:           examples(a.Name, "user passwd alice", "user passwd alice --interactive=false < password.txt"),
+		ValidArgsFunction: a.complete(suggestUsers),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return badArgs("user passwd command requires user name as its argument")
