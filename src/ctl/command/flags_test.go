@@ -15,6 +15,7 @@ import (
 
 type flagSpec struct {
 	Name, Type, Default, Shorthand string
+	NoOptDefault                   string `json:"no_opt_default"`
 }
 
 // beyond are the flags that commands of etcdctl have here only.
@@ -23,7 +24,8 @@ var beyond = map[string][]string{
 	"watch": {"since"},
 }
 
-// TestFlagsEqualEtcdctl holds names, types, defaults and shorthands against those of etcdctl 3.7.3.
+// TestFlagsEqualEtcdctl holds commands and their groups, names, types, defaults and shorthands of flags against those of
+// etcdctl 3.7.3.
 func TestFlagsEqualEtcdctl(t *testing.T) {
 	b, err := os.ReadFile("testdata/etcdctl_flags.json")
 	if err != nil {
@@ -32,8 +34,8 @@ func TestFlagsEqualEtcdctl(t *testing.T) {
 	var spec struct {
 		Global   []flagSpec
 		Commands map[string]struct {
-			Use   string
-			Flags []flagSpec
+			Use, Group string
+			Flags      []flagSpec
 		}
 	}
 	if err := json.Unmarshal(b, &spec); err != nil {
@@ -41,6 +43,7 @@ func TestFlagsEqualEtcdctl(t *testing.T) {
 	}
 	a := &app{Process: Process{Name: "quoinctl"}}
 	root := a.rootCommand()
+	root.InitDefaultHelpCmd()
 	compareFlags(t, "global", root.PersistentFlags(), spec.Global, nil)
 	for name, want := range spec.Commands {
 		cmd, rest, err := root.Find(strings.Fields(name))
@@ -48,8 +51,8 @@ func TestFlagsEqualEtcdctl(t *testing.T) {
 			t.Errorf("there is no command %s: %v", name, err)
 			continue
 		}
-		if cmd.Use != want.Use {
-			t.Errorf("%s: use is %q, want %q", name, cmd.Use, want.Use)
+		if cmd.Use != want.Use || cmd.GroupID != want.Group {
+			t.Errorf("%s: use is %q in the group %q, want %q in %q", name, cmd.Use, cmd.GroupID, want.Use, want.Group)
 		}
 		compareFlags(t, name, cmd.LocalNonPersistentFlags(), localOf(cmd, want.Flags), beyond[name])
 	}
@@ -67,7 +70,7 @@ func compareFlags(t *testing.T, where string, have *pflag.FlagSet, want []flagSp
 	var got []flagSpec
 	have.VisitAll(func(f *pflag.Flag) {
 		if f.Name != "help" && !slices.Contains(beyond, f.Name) {
-			got = append(got, flagSpec{f.Name, f.Value.Type(), f.DefValue, f.Shorthand})
+			got = append(got, flagSpec{f.Name, f.Value.Type(), f.DefValue, f.Shorthand, f.NoOptDefVal})
 		}
 	})
 	byName := func(a, b flagSpec) int { return strings.Compare(a.Name, b.Name) }
@@ -83,10 +86,8 @@ func TestAbbreviations(t *testing.T) {
 	names := []string{"alarm", "auth", "check", "compaction", "completion", "defrag", "del", "downgrade", "elect", "endpoint", "get", "help", "lease",
 		"lock", "make-mirror", "member", "move-leader", "options", "put", "role", "snapshot", "txn", "user", "version", "watch"}
 	root := (&app{Process: Process{Name: "quoinctl"}}).rootCommand()
+	root.InitDefaultHelpCmd()
 	for _, name := range names {
-		if cmd, _, _ := root.Find([]string{name}); cmd == root {
-			continue // it is not here yet
-		}
 		for length := 1; length <= len(name); length++ {
 			short := name[:length]
 			if slices.ContainsFunc(names, func(other string) bool { return other != name && strings.HasPrefix(other, short) }) {
