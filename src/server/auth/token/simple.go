@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -78,8 +79,10 @@ func (s *simple) Secret() (string, error) {
 	return string(secret), nil
 }
 
+// Assign ends the token with the index of the entry before its own, as etcd does: in a cluster of both, a token of one is known to
+// the other.
 func (s *simple) Assign(user string, _ uint64, secret string, index uint64) (string, error) {
-	token := secret + "." + strconv.FormatUint(index, 10)
+	token := secret + "." + strconv.FormatUint(index-1, 10)
 	added := &session{user: user}
 	added.used.Store(s.sweeps.Load())
 	s.mu.Lock()
@@ -151,13 +154,13 @@ func (s *simple) awaitEntry(ctx context.Context, token string) bool {
 	return s.applied(ctx, index) == nil
 }
 
-// entryOf is the index in a text that has the shape of a token.
+// entryOf is the index of the entry behind a text that has the shape of a token.
 func entryOf(token string) (index uint64, ok bool) {
 	if len(token) <= secretLetters+1 || token[secretLetters] != '.' {
 		return 0, false
 	}
-	index, err := strconv.ParseUint(token[secretLetters+1:], 10, 64)
-	return index, err == nil
+	before, err := strconv.ParseUint(token[secretLetters+1:], 10, 64)
+	return before + 1, err == nil && before < math.MaxUint64
 }
 
 func (s *simple) Enable() {

@@ -84,7 +84,7 @@ func TestSimpleTokensHaveEtcdsShape(t *testing.T) {
 	seen := map[string]bool{}
 	counts := map[rune]int{}
 	for i := range uint64(2000) {
-		token := l.assign(t, p, "alice", i)
+		token := l.assign(t, p, "alice", i+1) // etcd's tokens have the index of the entry before their own
 		w.Expect(token).To(MatchRegexp(`^[a-zA-Z]{16}\.%d$`, i))
 		seen[token[:secretLetters]] = true
 		for _, c := range token[:secretLetters] {
@@ -150,9 +150,12 @@ func TestSimpleTokensWaitForTheirEntry(t *testing.T) {
 		go func() { found <- whose(t, p, token) }()
 		synctest.Wait()
 		w.Expect(found).NotTo(Receive())
-		_, err = p.Assign("alice", 1, token[:secretLetters], 100)
-		w.Expect(err).NotTo(HaveOccurred())
 		l.apply(100)
+		synctest.Wait()
+		w.Expect(found).NotTo(Receive(), "its own entry is the next one")
+		_, err = p.Assign("alice", 1, token[:secretLetters], 101)
+		w.Expect(err).NotTo(HaveOccurred())
+		l.apply(101)
 		w.Expect(<-found).To(Equal("alice"))
 
 		// Made-up tokens wait for as long as the client does, but not for ever.
@@ -162,12 +165,13 @@ func TestSimpleTokensWaitForTheirEntry(t *testing.T) {
 		_, ok := p.Lookup(ctx, "abcdefghijklmnop.101", 1)
 		w.Expect(ok).To(BeFalse())
 		w.Expect(time.Since(begin)).To(Equal(time.Second))
-		w.Expect(whose(t, p, "abcdefghijklmnop.18446744073709551615")).To(BeEmpty())
+		w.Expect(whose(t, p, "abcdefghijklmnop.18446744073709551614")).To(BeEmpty())
 		w.Expect(time.Since(begin)).To(Equal(time.Second + maxWait))
 
 		// What has not the shape of a token, or an entry that is applied, is refused at once.
 		for _, text := range []string{"", ".", "x", token[:secretLetters], token[:secretLetters] + ".", token[:secretLetters] + ".1", token[:secretLetters] + ".x",
-			"short.999", token + ".1", token[:secretLetters] + ".-1", token[:secretLetters] + ".18446744073709551616", "abcdefghijklmnop.100"} {
+			"short.999", token + ".1", token[:secretLetters] + ".-1", token[:secretLetters] + ".18446744073709551615",
+			token[:secretLetters] + ".18446744073709551616", "abcdefghijklmnop.100"} {
 			w.Expect(whose(t, p, text)).To(BeEmpty(), text)
 		}
 		w.Expect(time.Since(begin)).To(Equal(time.Second + maxWait))
