@@ -23,7 +23,7 @@ var _ = Describe("the command line", func() {
 		GinkgoHelper()
 		quoinctl, err := cluster.Build("quoin.dev/ctl/cmd/quoinctl")
 		Expect(err).NotTo(HaveOccurred())
-		c := prepareCluster(prepare)
+		c := prepareCluster(prepare, "--bcrypt-cost=4")
 		for _, file := range files {
 			differences, err := transcript.Replay(within(2*time.Minute), file, quoinctl, strings.TrimPrefix(c.Members[0].ClientURL, "http://"))
 			Expect(err).NotTo(HaveOccurred())
@@ -36,6 +36,9 @@ var _ = Describe("the command line", func() {
 	})
 	It("answers as recorded: endpoints, members and everything around", func() {
 		replay(func(string) {}, transcript.Misc)
+	})
+	It("answers as recorded: users, roles and permissions, and what they refuse", func() {
+		replay(func(string) {}, transcript.Auth)
 	})
 	It("answers as recorded: a cluster, its members and its leader, its version, and no quorum", func() {
 		// The leader is part of the records, so that it must not change because the machine is busy.
@@ -80,9 +83,9 @@ func replayCluster(file string, c *cluster.Cluster) []transcript.Difference {
 }
 
 // prepareCluster starts a cluster of one whose data directory was prepared.
-func prepareCluster(prepareDir func(dir string)) *cluster.Cluster {
+func prepareCluster(prepareDir func(dir string), flags ...string) *cluster.Cluster {
 	GinkgoHelper()
-	c := prepare(cluster.Options{Members: 1})
+	c := prepare(cluster.Options{Members: 1, Flags: flags})
 	prepareDir(c.Members[0].Dir)
 	Expect(c.Start()).To(Succeed())
 	return c
