@@ -138,7 +138,12 @@ func play(t *testing.T, program string, m *lab.Member) []string {
 // under test, and from quoinctl against both.
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
-	want := play(t, "etcdctl", lab.StartOne(t, lab.Etcd))
+	comparePlays(t, play, ctlScript())
+}
+
+// comparePlays plays a script with each program against each server, every time on a member of its own.
+func comparePlays(t *testing.T, play func(*testing.T, string, *lab.Member) []string, script []step, flags ...string) {
+	want := play(t, "etcdctl", lab.StartOne(t, lab.Etcd, flags...))
 	type pair struct {
 		program string
 		server  lab.Kind
@@ -150,8 +155,8 @@ func TestCommandLine(t *testing.T) {
 	for _, p := range pairs {
 		t.Run(p.program+"-"+string(p.server), func(t *testing.T) {
 			t.Parallel()
-			got := play(t, p.program, lab.StartOne(t, p.server))
-			for i, s := range ctlScript() {
+			got := play(t, p.program, lab.StartOne(t, p.server, flags...))
+			for i, s := range script {
 				if got[i] != want[i] {
 					t.Errorf("%s %s (standard input %q) prints\n%s\netcdctl against etcd prints\n%s", p.program, s.args, s.stdin, got[i], want[i])
 				}

@@ -33,11 +33,24 @@ func startCluster(t testing.TB, kinds []Kind, flags []string) *Cluster {
 // PrepareCluster gives members names, ports and places for their directories, which do not exist yet, and starts none.
 func PrepareCluster(t testing.TB, members int, flags ...string) *Cluster {
 	t.Helper()
+	return prepareCluster(t, members, nil, Identity{}, flags)
+}
+
+// prepareCluster uses TLS if there is an authority.
+func prepareCluster(t testing.TB, members int, a *Authority, as Identity, flags []string) *Cluster {
+	t.Helper()
 	c := &Cluster{}
+	scheme := "http://"
+	if a != nil {
+		scheme = "https://"
+	}
 	var initial []string
 	free := freeAddresses(t, 2*members)
 	for i := range members {
-		m := &Member{Name: "m" + string(rune('0'+i)), Endpoint: free[2*i], PeerURL: "http://" + free[2*i+1]}
+		m := &Member{
+			Name: "m" + string(rune('0'+i)), Endpoint: free[2*i], ClientURL: scheme + free[2*i], PeerURL: scheme + free[2*i+1],
+			As: as, authority: a,
+		}
 		dir := t.TempDir()
 		m.Dir, m.log = filepath.Join(dir, "data"), filepath.Join(dir, "log")
 		c.Members = append(c.Members, m)
@@ -45,7 +58,7 @@ func PrepareCluster(t testing.TB, members int, flags ...string) *Cluster {
 	}
 	c.Initial = strings.Join(initial, ",")
 	for _, m := range c.Members {
-		client := "http://" + m.Endpoint
+		client := m.ClientURL
 		m.flags = append([]string{
 			"--name=" + m.Name, "--data-dir=" + m.Dir,
 			"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
@@ -62,6 +75,13 @@ func (c *Cluster) Discover(flags ...string) {
 	for _, m := range c.Members {
 		m.flags = slices.DeleteFunc(m.flags, func(f string) bool { return strings.HasPrefix(f, "--initial-cluster") })
 		m.flags = append(m.flags, flags...)
+	}
+}
+
+// Speak lets the lab ask the members as somebody else from now on, as it must once auth is enabled.
+func (c *Cluster) Speak(as Identity) {
+	for _, m := range c.Members {
+		m.As = as
 	}
 }
 

@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,7 +18,6 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 const (
@@ -35,7 +35,10 @@ type Member struct {
 	Kind      Kind   // of the process that runs or ran last
 	Dir       string // data directory
 	Endpoint  string // host:port for clients
+	ClientURL string
 	PeerURL   string
+	As        Identity // who the lab is to the member
+	authority *Authority
 	flags     []string
 	log       string
 	cmd       *exec.Cmd
@@ -168,8 +171,17 @@ func (m *Member) DB() string { return filepath.Join(m.Dir, "member", "snap", "db
 // Conn is a plain gRPC connection to this member, closed when the test ends.
 func (m *Member) Conn(t testing.TB) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+m.Endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30), grpc.MaxCallSendMsgSize(1<<30)))
+	return m.ConnAs(t, m.As)
+}
+
+// TLSAs is what somebody needs to connect to this member; nil for a member without TLS.
+func (m *Member) TLSAs(id Identity) *tls.Config { return id.tls(m.authority) }
+
+// ConnAs is Conn as somebody.
+func (m *Member) ConnAs(t testing.TB, id Identity) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+m.Endpoint, append(id.dialOptions(m.authority),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30), grpc.MaxCallSendMsgSize(1<<30)))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,11 +192,19 @@ func (m *Member) Conn(t testing.TB) *grpc.ClientConn {
 // Client is etcd's published client, connected to the given members.
 func Client(t testing.TB, members ...*Member) *clientv3.Client {
 	t.Helper()
-	var endpoints []string
-	for _, m := range members {
-		endpoints = append(endpoints, m.Endpoint)
+	return ClientAs(t, members[0].As, members...)
+}
+
+// ClientAs is Client as somebody.
+func ClientAs(t testing.TB, id Identity, members ...*Member) *clientv3.Client {
+	t.Helper()
+	cfg := clientv3.Config{
+		DialTimeout: 5 * time.Second, Username: id.User, Password: id.Password, Token: id.Token, TLS: id.tls(members[0].authority),
 	}
-	c, err := clientv3.New(clientv3.Config{Endpoints: endpoints, DialTimeout: 5 * time.Second})
+	for _, m := range members {
+		cfg.Endpoints = append(cfg.Endpoints, m.ClientURL)
+	}
+	c, err := clientv3.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
