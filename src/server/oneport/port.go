@@ -6,26 +6,23 @@
 package oneport
 
 import (
-	"errors"
 	"net"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+
+	"quoin.dev/server/gate"
 )
 
 // http2Preface is how every HTTP/2 connection, and so every gRPC client, begins; four bytes tell it from HTTP/1.
 const http2Preface = "PRI "
 
 const (
-	// firstBytesTimeout bounds how long a new connection may stay silent, TLS handshake included.
+	// firstBytesTimeout bounds how long a new connection may take to show what it speaks.
 	firstBytesTimeout = 10 * time.Second
 	// maxUndecided bounds connections that have not said yet what they speak.
-	maxUndecided = 4096
-	// acceptRetryMin and acceptRetryMax bound the pause after a connection could not be taken, such as for the lack of a
-	// file descriptor: others will be given back.
-	acceptRetryMin = 5 * time.Millisecond
-	acceptRetryMax = time.Second
+	maxUndecided = 1024
 )
 
 // Options say what a port speaks.
@@ -35,6 +32,7 @@ type Options struct {
 	NoGRPC, NoHTTP bool
 
 	timeout time.Duration // instead of firstBytesTimeout
+	max     int           // instead of maxUndecided
 }
 
 // Port is a listener whose connections come out of one of two others.
@@ -44,25 +42,25 @@ type Port struct {
 
 	net.Listener
 	options   Options
-	undecided chan struct{} // one token per connection that is being looked at
+	undecided *gate.Room // connections that have not said yet what they speak
 	done      sync.WaitGroup
-
-	mu      sync.Mutex            // guards looking; never held across I/O
-	looking map[net.Conn]struct{} // connections that have not said yet what they speak; nil once closed
 }
 
-// New takes the connections of a listener from now on.
+// New takes the connections of a listener from now on. The listener's Accept must fail only when it is closed, as that of a
+// gate.Gate does.
 func New(l net.Listener, o Options) *Port {
 	if o.timeout == 0 {
 		o.timeout = firstBytesTimeout
+	}
+	if o.max == 0 {
+		o.max = maxUndecided
 	}
 	p := &Port{
 		Listener:  l,
 		GRPC:      newListener(l.Addr()),
 		HTTP:      newListener(l.Addr()),
 		options:   o,
-		undecided: make(chan struct{}, maxUndecided),
-		looking:   map[net.Conn]struct{}{},
+		undecided: gate.NewRoom(o.max, o.Logger),
 	}
 	p.done.Go(p.run)
 	return p
@@ -71,13 +69,7 @@ func New(l net.Listener, o Options) *Port {
 // Close ends the listener and every connection that was not handed on; it returns when nothing runs any more.
 func (p *Port) Close() error {
 	err := p.Listener.Close()
-	p.mu.Lock()
-	looking := p.looking
-	p.looking = nil
-	p.mu.Unlock()
-	for conn := range looking {
-		_ = conn.Close()
-	}
+	p.undecided.Close()
 	_ = p.GRPC.Close()
 	_ = p.HTTP.Close()
 	p.done.Wait()
@@ -86,40 +78,25 @@ func (p *Port) Close() error {
 
 func (p *Port) run() {
 	for {
-		p.undecided <- struct{}{}
-		conn, err := p.accept()
+		conn, err := p.Accept()
 		if err != nil {
 			return
 		}
+		leave, ok := p.undecided.Enter(conn)
+		if !ok {
+			_ = conn.Close()
+			return
+		}
 		p.done.Go(func() {
-			defer func() { <-p.undecided }()
+			defer leave()
 			p.hand(conn)
 		})
 	}
 }
 
-// accept takes the next connection. Its only error is that the listener was closed.
-func (p *Port) accept() (net.Conn, error) {
-	for pause := acceptRetryMin; ; pause = min(2*pause, acceptRetryMax) {
-		conn, err := p.Listener.Accept()
-		if err == nil || errors.Is(err, net.ErrClosed) {
-			return conn, err
-		}
-		p.options.Logger.Warn("failed to accept a client connection, trying again", zap.Stringer("address", p.Addr()), zap.Error(err))
-		time.Sleep(pause)
-	}
-}
-
 // hand reads the first bytes of a connection and gives it to who understands them.
 func (p *Port) hand(conn net.Conn) {
-	if !p.look(conn) {
-		_ = conn.Close()
-		return
-	}
 	first, ok := firstBytes(conn, p.options.timeout)
-	p.mu.Lock()
-	delete(p.looking, conn)
-	p.mu.Unlock()
 	if !ok {
 		_ = conn.Close()
 		return
@@ -136,16 +113,6 @@ func (p *Port) hand(conn net.Conn) {
 	default:
 		_ = conn.Close()
 	}
-}
-
-// look notes a connection, so that Close can end it; false if the port is closed already.
-func (p *Port) look(conn net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.looking != nil {
-		p.looking[conn] = struct{}{}
-	}
-	return p.looking != nil
 }
 
 // firstBytes reads as many bytes as it takes to tell HTTP/2 from anything else.
