@@ -2,14 +2,9 @@ package client_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"path/filepath"
 	"strings"
@@ -26,6 +21,8 @@ import (
 	"quoin.dev/api/mvccpb"
 	"quoin.dev/api/rpctypes"
 	"quoin.dev/client"
+	"quoin.dev/pkg/tlsfiles"
+	"quoin.dev/pkg/tlsfiles/certtest"
 )
 
 func TestEndpointsAreChecked(t *testing.T) {
@@ -144,36 +141,25 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// secure returns a server option for TLS with a certificate of its own, and the client's side of it.
-func secure(t *testing.T) (grpc.ServerOption, *tls.Config) {
+// secure returns a server option for TLS with a certificate of the authority, and the client's side of it.
+func secure(t *testing.T, ca *certtest.Authority) (grpc.ServerOption, *tlsfiles.Store) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	leaf := ca.Issue("server")
+	store, err := tlsfiles.Open(tlsfiles.Options{
+		Files: tlsfiles.Files{Cert: leaf.Cert, Key: leaf.Key, CA: ca.CA()},
+		Base:  &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(leaf)
-	cert := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	return grpc.Creds(credentials.NewServerTLSFromCert(&cert)), &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
+	return grpc.Creds(credentials.NewTLS(store.Server())), store
 }
 
 // One client may have members with and without TLS; each is reached as its endpoint says.
 func TestTLS(t *testing.T) {
-	server, config := secure(t)
+	server, store := secure(t, certtest.New(t, "ca"))
 	closed, plain := start(t, &member{}, listen(t), server), start(t, &member{}, listen(t))
-	c := open(t, client.Config{TLS: config, Endpoints: []string{"https://" + closed.address, "http://" + plain.address}})
+	c := open(t, client.Config{TLS: store.Client(), Endpoints: []string{"https://" + closed.address, "http://" + plain.address}})
 	settle(t, c, closed, plain)
 	c.SetEndpoints(closed.address) // without a scheme the configuration decides
 	eventually(t, "TLS is used", func() bool { return rounds(t, c, 5, closed)[0] == 5 })
@@ -183,6 +169,29 @@ func TestTLS(t *testing.T) {
 	defer cancel()
 	if _, err := stranger.Get(ctx, "k"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a certificate of a stranger was accepted: %v", err)
+	}
+}
+
+// A client stays connected while the authority of its cluster is replaced, when its own file is, too.
+func TestTLSFilesAreFollowed(t *testing.T) {
+	ca, next := certtest.New(t, "ca"), certtest.New(t, "next")
+	server, store := secure(t, ca)
+	m := start(t, &member{}, listen(t), server)
+	c := open(t, client.Config{GetTLS: store.Client}, m)
+	if _, err := c.Get(within(t), "k"); err != nil {
+		t.Fatal(err)
+	}
+	m.server.Stop()
+	server, _ = secure(t, next)
+	start(t, &member{}, listenOn(t, m.address), server)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := c.Get(ctx, "k"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a certificate of a stranger was accepted: %v", err)
+	}
+	certtest.Bundle(t, ca.CA(), ca, next)
+	if _, err := c.Get(within(t), "k"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -39,6 +39,10 @@ type Config struct {
 	// TLS, the others with the roots of the system.
 	TLS *tls.Config
 
+	// GetTLS, if set, is asked for the settings of each new connection, and TLS is not used. A program whose certificates are
+	// replaced while it runs gives the method Client of a tlsfiles.Store (quoin.dev/pkg/tlsfiles).
+	GetTLS func() *tls.Config
+
 	// Username and Password, when both are set, are exchanged for a token that goes with every request.
 	Username string `json:"username"`
 	Password string `json:"password"`

@@ -32,16 +32,11 @@ func parse(texts []string) ([]endpoint.Endpoint, error) {
 }
 
 func (c *Client) connect(to *balance.Endpoints) (*grpc.ClientConn, error) {
-	byDefault, tlsConfig := endpoint.Plain, c.cfg.TLS
-	if tlsConfig != nil {
-		byDefault = endpoint.TLS
-	} else {
-		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
+	byDefault, secure := c.transportSecurity()
 	opts := []grpc.DialOption{
 		grpc.WithResolvers(to),
 		grpc.WithContextDialer(dial),
-		grpc.WithTransportCredentials(balance.NewCredentials(credentials.NewTLS(tlsConfig), byDefault)),
+		grpc.WithTransportCredentials(balance.NewCredentials(secure, byDefault)),
 		grpc.WithPerRPCCredentials(c.access),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(vtcodec.Codec{}),
@@ -63,6 +58,33 @@ func (c *Client) connect(to *balance.Endpoints) (*grpc.ClientConn, error) {
 		}))
 	}
 	return grpc.NewClient(to.Target(), append(opts, c.cfg.DialOptions...)...)
+}
+
+// transportSecurity returns what endpoints without a scheme use, and TLS for those who use that.
+func (c *Client) transportSecurity() (byDefault endpoint.Security, secure credentials.TransportCredentials) {
+	switch {
+	case c.cfg.GetTLS != nil:
+		return endpoint.TLS, freshTLS{credentials.NewTLS(c.cfg.GetTLS()), c.cfg.GetTLS}
+	case c.cfg.TLS != nil:
+		return endpoint.TLS, credentials.NewTLS(c.cfg.TLS)
+	}
+	return endpoint.Plain, credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+}
+
+// freshTLS makes each handshake with the settings of that moment.
+type freshTLS struct {
+	credentials.TransportCredentials // with the settings of the beginning
+	settings                         func() *tls.Config
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (f freshTLS) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return credentials.NewTLS(f.settings()).ClientHandshake(ctx, authority, conn)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (f freshTLS) Clone() credentials.TransportCredentials {
+	return freshTLS{f.TransportCredentials.Clone(), f.settings}
 }
 
 // dial opens the connection for an address in the form of endpoint.Endpoint.DialTarget.

@@ -64,7 +64,7 @@ func (a *app) clientConfig() (client.Config, error) {
 	if cfg.Endpoints, err = f.resolveEndpoints(a.ctx, net.DefaultResolver.LookupSRV); err != nil {
 		return cfg, exit(failure, err)
 	}
-	if cfg.TLS, err = f.tlsConfig(); err != nil {
+	if err = f.secure(&cfg); err != nil {
 		return cfg, exit(badArguments, err)
 	}
 	if f.token == "" { // which makes both needless

@@ -137,7 +137,7 @@ func (f *mirrorFlags) destinationPrefix() string {
 func (a *app) destinationConfig(f mirrorFlags, destination string) (cfg client.Config, err error) {
 	cfg = a.commonConfig()
 	cfg.Endpoints = strings.Split(destination, ",")
-	if cfg.TLS, err = f.dest.tlsConfig(); err != nil {
+	if err = f.dest.secure(&cfg); err != nil {
 		return cfg, exit(badArguments, err)
 	}
 	cfg.Username, cfg.Password, err = a.splitUser(f.destUser, f.destPassword, "Destination Password: ")

@@ -2,41 +2,30 @@ package command
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
+
+	"quoin.dev/client"
+	"quoin.dev/pkg/tlsfiles"
 )
 
-// tlsConfig returns nil when no flag asks for TLS; endpoints with the scheme https use it all the same, with the roots
-// of the system.
-func (f *globalFlags) tlsConfig() (*tls.Config, error) {
+// secure puts the TLS flags into the settings of a client. When no flag asks for TLS, endpoints with the scheme https use it all
+// the same, with the roots of the system. Files that are replaced while a command runs count for its next connection.
+func (f *globalFlags) secure(cfg *client.Config) error {
 	if (f.certFile == "") != (f.keyFile == "") {
-		return nil, fmt.Errorf("KeyFile and CertFile must both be present[key: %s, cert: %s]", f.keyFile, f.certFile)
+		return fmt.Errorf("KeyFile and CertFile must both be present[key: %s, cert: %s]", f.keyFile, f.certFile)
 	}
 	if f.insecureTransport && f.caFile == "" && f.certFile == "" && !f.insecureSkipTLSVerify {
-		return nil, nil
+		return nil
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: f.insecureSkipTLSVerify}
+	base := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: f.insecureSkipTLSVerify}
 	if f.discoverySRV != "" {
 		// The certificates of a discovered cluster vouch for its domain, not for the hosts that DNS answered with.
-		cfg.ServerName = f.discoverySRV
+		base.ServerName = f.discoverySRV
 	}
-	if f.caFile != "" {
-		pem, err := os.ReadFile(f.caFile)
-		if err != nil {
-			return nil, err
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM form", f.caFile)
-		}
+	store, err := tlsfiles.Open(tlsfiles.Options{Files: tlsfiles.Files{Cert: f.certFile, Key: f.keyFile, CA: f.caFile}, Base: base})
+	if err != nil {
+		return err
 	}
-	if f.certFile != "" {
-		cert, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Certificates = []tls.Certificate{cert}
-	}
-	return cfg, nil
+	cfg.TLS, cfg.GetTLS = store.Client(), store.Client
+	return nil
 }
