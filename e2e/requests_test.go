@@ -56,7 +56,7 @@ var _ = Describe("bad input", func() {
 		Entry("listening without advertising", 1, "--advertise-client-urls is required", "--listen-client-urls=http://127.0.0.1:0"),
 		Entry("a cluster without this member", 1, "initial-cluster", "--name=a", "--initial-cluster=b=http://127.0.0.1:1",
 			"--initial-advertise-peer-urls=http://127.0.0.1:1"),
-		Entry("something that this version can not do", 1, "auto-tls", "--auto-tls"),
+		Entry("certificates that never hold", 1, "self-signed-cert-validity", "--auto-tls", "--self-signed-cert-validity=0"),
 	)
 })
 

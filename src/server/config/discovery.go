@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"quoin.dev/pkg/tlsfiles"
 )
 
 // validate refuses a discovery cluster that could not be asked. Only what is used is looked at.
@@ -48,19 +50,12 @@ func (d Discovery) TLS() (*tls.Config, error) {
 	if d.InsecureTransport && d.CAFile == "" && d.CertFile == "" && d.ServerName == "" && !d.InsecureSkipTLSVerify {
 		return nil, nil
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.InsecureSkipTLSVerify, ServerName: d.ServerName}
-	var err error
-	if d.CAFile != "" {
-		if c.RootCAs, err = loadCAs(d.CAFile); err != nil {
-			return nil, err
-		}
+	store, err := tlsfiles.Open(tlsfiles.Options{
+		Files: tlsfiles.Files{Cert: d.CertFile, Key: d.KeyFile, CA: d.CAFile},
+		Base:  &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.InsecureSkipTLSVerify, ServerName: d.ServerName},
+	})
+	if err != nil {
+		return nil, err
 	}
-	if d.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(d.CertFile, d.KeyFile)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
-	return c, nil
+	return store.Client(), nil
 }

@@ -51,16 +51,15 @@ foo-bar: 3
 
 func TestConfigFileErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"a: [1":                                       "error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']'",
-		"heartbeat-interval: x":                       `invalid value "x" for "heartbeat-interval": parse error`,
-		"watch-progress-notify-interval: 1.5":         "want integer nanoseconds",
-		"election-timeout: 60000":                     "is too long",
-		"name: {a: b}\nelection-timeout: 1":           "should be at least as 5 times",
-		"peer-transport-security: {crl-file: x}":      "security settings must be known",
-		"ClientTLSInfo: {CRLFile: x}":                 "security settings must be known",
-		"- a":                                         `want settings as "name: value"`,
-		"client-transport-security: {auto-tls: true}": "--auto-tls: ",
-		"name: a\nname: b":                            `key "name" already set`,
+		"a: [1":                                  "error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']'",
+		"heartbeat-interval: x":                  `invalid value "x" for "heartbeat-interval": parse error`,
+		"watch-progress-notify-interval: 1.5":    "want integer nanoseconds",
+		"election-timeout: 60000":                "is too long",
+		"name: {a: b}\nelection-timeout: 1":      "should be at least as 5 times",
+		"peer-transport-security: {crl-file: x}": "security settings must be known",
+		"ClientTLSInfo: {CRLFile: x}":            "security settings must be known",
+		"- a":                                    `want settings as "name: value"`,
+		"name: a\nname: b":                       `key "name" already set`,
 	} {
 		if _, err := fromFile(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)

@@ -2,14 +2,15 @@ package config
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 )
+
+// maxSelfSignedYears keeps the end of a certificate within what its format can say.
+const maxSelfSignedYears = 1000
 
 // TLSFiles are the certificates of one port and the rules about those who connect to it.
 type TLSFiles struct {
@@ -49,8 +50,14 @@ func (s Security) validate() error {
 	if high != 0 && low > high {
 		return fmt.Errorf("min version (%s) is greater than max version (%s)", s.TLSMinVersion, s.TLSMaxVersion)
 	}
+	if low == tls.VersionTLS13 && len(s.CipherSuites) > 0 {
+		return errors.New("cipher suites cannot be configured when only TLS1.3 is enabled")
+	}
 	if _, err := s.cipherSuites(); err != nil {
 		return err
+	}
+	if (s.ClientTLS.Auto || s.PeerTLS.Auto) && (s.SelfSignedCertValidity == 0 || s.SelfSignedCertValidity > maxSelfSignedYears) {
+		return fmt.Errorf("--self-signed-cert-validity must be between 1 and %d years (set to %d)", maxSelfSignedYears, s.SelfSignedCertValidity)
 	}
 	if err := s.ClientTLS.check("cert-file", "key-file"); err != nil {
 		return err
@@ -82,26 +89,8 @@ func (c *Config) validateTLSNeeded() error {
 
 func secure(u url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs" }
 
-// ClientListener is the TLS of the client port; nil without a certificate.
-func (s Security) ClientListener() (*tls.Config, error) {
-	return s.listener(s.ClientTLS, []string{"h2", "http/1.1"})
-}
-
-// PeerListener is the TLS of the peer port; nil without a certificate.
-func (s Security) PeerListener() (*tls.Config, error) {
-	return s.listener(s.PeerTLS, []string{"http/1.1"})
-}
-
-// PeerDialer is the TLS with which this member connects to other members; nil when nothing about it is configured.
-func (s Security) PeerDialer() (*tls.Config, error) {
-	f := s.PeerTLS
-	if f.Empty() && f.ClientCertFile == "" && f.TrustedCAFile == "" {
-		return nil, nil
-	}
-	return s.dialer(f)
-}
-
-func (s Security) base() (*tls.Config, error) {
+// TLSBase has what the settings say about versions and cipher suites.
+func (s Security) TLSBase() (*tls.Config, error) {
 	low, err := tlsVersion(s.TLSMinVersion)
 	if err != nil {
 		return nil, err
@@ -118,95 +107,6 @@ func (s Security) base() (*tls.Config, error) {
 		return nil, err
 	}
 	return &tls.Config{MinVersion: low, MaxVersion: high, CipherSuites: suites}, nil
-}
-
-func (s Security) listener(f TLSFiles, protocols []string) (*tls.Config, error) {
-	if f.Empty() {
-		return nil, nil
-	}
-	c, err := s.base()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := tls.LoadX509KeyPair(f.CertFile, f.KeyFile); err != nil {
-		return nil, err
-	}
-	// The files are read again at every handshake, so that renewed certificates need no restart.
-	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(f.CertFile, f.KeyFile)
-		return &pair, err
-	}
-	c.NextProtos = protocols
-	if f.TrustedCAFile != "" {
-		if c.ClientCAs, err = loadCAs(f.TrustedCAFile); err != nil {
-			return nil, err
-		}
-	}
-	if f.TrustedCAFile != "" || f.ClientCertAuth {
-		c.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	if len(f.AllowedCNs) > 0 || len(f.AllowedHostnames) > 0 {
-		c.ClientAuth = tls.RequireAndVerifyClientCert
-		c.VerifyConnection = f.verifyName
-	}
-	return c, nil
-}
-
-func (s Security) dialer(f TLSFiles) (*tls.Config, error) {
-	c, err := s.base()
-	if err != nil {
-		return nil, err
-	}
-	cert, key := f.ClientCertFile, f.ClientKeyFile
-	if cert == "" {
-		cert, key = f.CertFile, f.KeyFile
-	}
-	if cert != "" {
-		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
-			return nil, err
-		}
-		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(cert, key)
-			return &pair, err
-		}
-	}
-	if f.TrustedCAFile != "" {
-		if c.RootCAs, err = loadCAs(f.TrustedCAFile); err != nil {
-			return nil, err
-		}
-	}
-	return c, nil
-}
-
-// verifyName lets a verified certificate pass when it carries one of the allowed names. Both lists at once: the
-// certificate must satisfy each.
-func (f TLSFiles) verifyName(state tls.ConnectionState) error {
-	if len(state.PeerCertificates) == 0 {
-		return errors.New("client authentication failed: no certificate")
-	}
-	leaf := state.PeerCertificates[0]
-	if len(f.AllowedCNs) > 0 && !slices.Contains(f.AllowedCNs, leaf.Subject.CommonName) {
-		return errors.New("client certificate authentication failed: common name is not allowed")
-	}
-	if len(f.AllowedHostnames) > 0 {
-		carries := func(name string) bool { return leaf.VerifyHostname(name) == nil }
-		if !slices.ContainsFunc(f.AllowedHostnames, carries) {
-			return errors.New("client certificate authentication failed: host name is not allowed")
-		}
-	}
-	return nil
-}
-
-func loadCAs(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", path)
-	}
-	return pool, nil
 }
 
 func tlsVersion(s string) (uint16, error) {

@@ -13,9 +13,8 @@ import (
 	"quoin.dev/server/auth/token"
 )
 
-// Validate refuses settings that contradict each other, that no member could run with, or that ask for something this
-// version does not do and that would be dangerous to ignore. Whether --initial-cluster fits this member is not
-// checked here: it only matters for a member without data, so the bootstrap does it.
+// Validate refuses settings that contradict each other, or that no member could run with. Whether --initial-cluster fits
+// this member is not checked here: it only matters for a member without data, so the bootstrap does it.
 func (c *Config) Validate() error {
 	checks := []func() error{
 		c.Logging.Check,
@@ -28,7 +27,6 @@ func (c *Config) Validate() error {
 		c.Security.validate,
 		c.validateTLSNeeded,
 		c.validateAuth,
-		c.refuseUnsupported,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

@@ -2,7 +2,6 @@ package embed
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -29,13 +28,13 @@ type clientListeners struct {
 }
 
 // listen opens all of them, or none.
-func (l *clientListeners) listen(cfg *config.Config, secure *tls.Config, how sockets) error {
+func (l *clientListeners) listen(cfg *config.Config, how listening) error {
 	for _, open := range []struct {
 		urls []url.URL
 		to   *[]net.Listener
 	}{{cfg.ListenClientURLs, &l.grpc}, {cfg.ListenClientHTTPURLs, &l.http}, {cfg.ListenMetricsURLs, &l.metrics}} {
 		var err error
-		if *open.to, err = listen(open.urls, secure, how); err != nil {
+		if *open.to, err = listen(open.urls, how); err != nil {
 			l.close()
 			return err
 		}
@@ -76,7 +75,7 @@ func (s *Server) openClients() (err error) {
 		options.Tracing = s.tracing.Handler()
 	}
 	s.grpc = rpc.NewServer(s.Member, options)
-	s.web.metrics = metrics.Handler(metrics.Options{Config: s.cfg, Member: s.Member, Calls: calls, Checks: &s.checks, Audit: s.audits})
+	s.web.metrics = metrics.Handler(metrics.Options{Config: s.cfg, Member: s.Member, Calls: calls, Checks: &s.checks, Audit: s.audits, Certificates: s.certificates})
 	if s.cfg.HTTP.EnableGateway {
 		s.web.gateway, err = gateway.New(s.grpc, gateway.Options{
 			MaxMessageBytes: messageRoom * (s.Member.MaxRequestBytes() + rpc.OverheadBytes),
@@ -165,4 +164,13 @@ func (s *Server) stopTracing() {
 	if err := s.tracing.Close(ctx); err != nil {
 		s.logger.Warn("lost the last spans", zap.Error(err))
 	}
+}
+
+// certificates are what ends, in the terms of metrics.
+func (s *Server) certificates() []metrics.Certificate {
+	var all []metrics.Certificate
+	for _, e := range s.certs.Expiries() {
+		all = append(all, metrics.Certificate{Use: e.Use, Kind: e.Kind, File: e.File, Subject: e.Subject, End: e.At})
+	}
+	return all
 }

@@ -3,15 +3,11 @@ package embed
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"quoin.dev/client"
+	"quoin.dev/pkg/tlsfiles/certtest"
 
 	"quoin.dev/server/config"
 	"quoin.dev/server/discovery"
@@ -150,10 +147,11 @@ func TestRefusalsOfARegistry(t *testing.T) {
 
 func TestRegistryWithTLS(t *testing.T) {
 	w := NewWithT(t)
-	cert, key := localhostCertificate(t)
+	authority := certtest.New(t, "registry")
+	leaf := authority.Issue("registry")
 	cfg := settings(t)
 	cfg.ListenClientURLs, cfg.Cluster.AdvertiseClientURLs = urls("https://127.0.0.1:0"), urls("https://127.0.0.1:1")
-	cfg.Security.ClientTLS.CertFile, cfg.Security.ClientTLS.KeyFile = cert, key
+	cfg.Security.ClientTLS.CertFile, cfg.Security.ClientTLS.KeyFile = leaf.Cert, leaf.Key
 	endpoint := "https://" + startServing(t, cfg).ClientAddrs()[0].String()
 	c, err := client.New(client.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop(), TLS: &tls.Config{InsecureSkipVerify: true}})
 	w.Expect(err).NotTo(HaveOccurred())
@@ -161,7 +159,7 @@ func TestRegistryWithTLS(t *testing.T) {
 	write(t, c, "trusting/_config/size", "1", "careless/_config/size", "1", "strict/_config/size", "1")
 
 	trusting := discovered(t, "m0", endpoint, "trusting")
-	trusting.Discovery.CAFile, trusting.Discovery.InsecureTransport = cert, false
+	trusting.Discovery.CAFile, trusting.Discovery.InsecureTransport = authority.CA(), false
 	startServing(t, trusting)
 	careless := discovered(t, "m0", endpoint, "careless")
 	careless.Discovery.InsecureSkipTLSVerify = true
@@ -179,21 +177,6 @@ func TestRegistryWithTLS(t *testing.T) {
 	reports, err := c.Get(t.Context(), "/_etcd/registry/strict/members/", client.WithPrefix())
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(reports.Kvs).To(BeEmpty())
-}
-
-// localhostCertificate are the files of the certificate, signed by itself, that Go's test servers show.
-func localhostCertificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	w := NewWithT(t)
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	pair := server.TLS.Certificates[0]
-	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	w.Expect(err).NotTo(HaveOccurred())
-	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	w.Expect(os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), 0o600)).To(Succeed())
-	w.Expect(os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)).To(Succeed())
-	return cert, key
 }
 
 // What is no member does not count, and who came first does.

@@ -16,6 +16,7 @@ import (
 	"quoin.dev/pkg/vfs"
 
 	"quoin.dev/server/audit"
+	"quoin.dev/server/certs"
 	"quoin.dev/server/config"
 	"quoin.dev/server/member"
 	"quoin.dev/server/metrics"
@@ -41,6 +42,7 @@ type Server struct {
 	memory  *memoryListener
 	logger  *zap.Logger
 	audits  *audit.Log // nil: none
+	certs   *certs.Certs
 	grpc    *grpc.Server
 	peers   []net.Listener
 	clients clientListeners
@@ -125,23 +127,14 @@ func StartWith(cfg *config.Config, o Options) (*Server, error) {
 }
 
 func (s *Server) start() error {
-	peerListener, err := s.cfg.Security.PeerListener()
-	if err != nil {
+	var err error
+	if s.certs, err = certs.Open(s.cfg, s.logger); err != nil {
+		return fmt.Errorf("embed: %w", err)
+	}
+	if s.peers, err = listen(s.cfg.ListenPeerURLs, s.listening("peer", s.certs.Peer(), peerGateTimeout)); err != nil {
 		return err
 	}
-	peerDialer, err := s.cfg.Security.PeerDialer()
-	if err != nil {
-		return err
-	}
-	clientListener, err := s.cfg.Security.ClientListener()
-	if err != nil {
-		return err
-	}
-	sockets := sockets{given: s.given, reusePort: s.cfg.SocketReusePort, reuseAddress: s.cfg.SocketReuseAddress}
-	if s.peers, err = listen(s.cfg.ListenPeerURLs, peerListener, sockets); err != nil {
-		return err
-	}
-	if err := s.clients.listen(s.cfg, clientListener, sockets); err != nil {
+	if err := s.clients.listen(s.cfg, s.listening("client", s.certs.Client(), clientGateTimeout)); err != nil {
 		return err
 	}
 	if err := s.given.leftOver(); err != nil {
@@ -158,13 +151,14 @@ func (s *Server) start() error {
 		}
 	}
 	s.servePeers()
-	s.Member, err = member.Start(member.Options{Config: s.cfg, Logger: s.logger, PeerTLS: peerDialer, Fatal: s.fail, FS: s.fs})
+	s.Member, err = member.Start(member.Options{Config: s.cfg, Logger: s.logger, PeerTLS: s.certs.Dialer, Fatal: s.fail, FS: s.fs})
 	if err != nil {
 		return err
 	}
 	handler := s.Member.PeerHandler()
 	s.peerHandler.Store(&handler)
 	s.loops.Go(s.serveClients)
+	s.loops.Go(func() { s.certs.Watch(s.stopping) })
 	return nil
 }
 

@@ -154,7 +154,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	stale.SetUnlinkOnClose(false)
 	w.Expect(stale.Close()).To(Succeed())
 	w.Expect(path).To(BeAnExistingFile())
-	listeners, err := listen(urls(address), nil, sockets{})
+	listeners, err := listen(urls(address), listening{})
 	w.Expect(err).NotTo(HaveOccurred())
 	defer closeAll(listeners)
 	conn, err := net.Dial("unix", path)
@@ -174,9 +174,9 @@ func TestListenIsAllOrNothing(t *testing.T) {
 		"needs a certificate and a key": "https://127.0.0.1:0",
 		"no such file or directory":     "unix:///nowhere/at/all",
 	} {
-		_, err := listen(urls(first, second), nil, sockets{})
+		_, err := listen(urls(first, second), listening{})
 		w.Expect(err).To(MatchError(ContainSubstring(want)))
-		again, err := listen(urls(first), nil, sockets{})
+		again, err := listen(urls(first), listening{})
 		w.Expect(err).NotTo(HaveOccurred(), "its port was given back")
 		closeAll(again)
 	}

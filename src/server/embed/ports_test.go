@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "quoin.dev/api/etcdserverpb"
+	"quoin.dev/pkg/tlsfiles/certtest"
 )
 
 // speaking is a client that speaks one version of HTTP only.
@@ -57,23 +56,14 @@ func ask(c *http.Client, method, url, body string, headers ...string) (string, e
 	return fmt.Sprintf("%d %s", response.StatusCode, text), err
 }
 
-// trustOf trusts one certificate.
-func trustOf(t *testing.T, certificate string) *tls.Config {
-	t.Helper()
-	pem, err := os.ReadFile(certificate)
-	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	pool := x509.NewCertPool()
-	NewWithT(t).Expect(pool.AppendCertsFromPEM(pem)).To(BeTrue())
-	return &tls.Config{RootCAs: pool, ServerName: "example.com"}
-}
-
 const rangeX = `{"key":"eA=="}`
 
 // One member, one port with TLS and one without, or ports for each purpose.
 func TestPortsSpeakWhatTheyShould(t *testing.T) {
 	const none = "http://127.0.0.1:0"
-	cert, key := localhostCertificate(t)
-	trust := trustOf(t, cert)
+	ca := certtest.New(t, "ca")
+	leaf := ca.Issue("server")
+	trust := trusting(t, ca)
 	for _, apart := range []bool{false, true} {
 		t.Run(fmt.Sprint("HTTP apart: ", apart), func(t *testing.T) {
 			w := NewWithT(t)
@@ -82,7 +72,7 @@ func TestPortsSpeakWhatTheyShould(t *testing.T) {
 			if apart {
 				cfg.ListenClientHTTPURLs = cfg.ListenClientURLs
 			}
-			cfg.Security.ClientTLS.CertFile, cfg.Security.ClientTLS.KeyFile = cert, key
+			cfg.Security.ClientTLS.CertFile, cfg.Security.ClientTLS.KeyFile = leaf.Cert, leaf.Key
 			s := startServing(t, cfg)
 			web := s.ClientAddrs()
 			if apart {

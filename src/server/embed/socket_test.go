@@ -11,14 +11,14 @@ import (
 
 func TestTwoProcessesCanShareAPort(t *testing.T) {
 	w := NewWithT(t)
-	shared := sockets{reusePort: true, reuseAddress: true}
-	first, err := listen(urls("http://127.0.0.1:0"), nil, shared)
+	shared := listening{sockets: sockets{reusePort: true, reuseAddress: true}}
+	first, err := listen(urls("http://127.0.0.1:0"), shared)
 	w.Expect(err).NotTo(HaveOccurred())
 	defer closeAll(first)
 	address := "http://" + first[0].Addr().String()
-	_, err = listen(urls(address), nil, sockets{})
+	_, err = listen(urls(address), listening{})
 	w.Expect(err).To(MatchError(syscall.EADDRINUSE), "who does not ask for it does not get it")
-	second, err := listen(urls(address), nil, shared)
+	second, err := listen(urls(address), shared)
 	w.Expect(err).NotTo(HaveOccurred())
 	closeAll(second)
 }

@@ -36,8 +36,8 @@ import (
 type Options struct {
 	Config *config.Config
 	Logger *zap.Logger
-	// PeerTLS is how other members are called; nil for plain HTTP.
-	PeerTLS *tls.Config
+	// PeerTLS returns the TLS settings with which other members are called, for each connection anew. nil for Go's defaults.
+	PeerTLS func() *tls.Config
 	// Fatal is called once, with the reason, when the member can not go on. The process must end soon after: what the
 	// member has acknowledged is on disk, and it acknowledges nothing more.
 	Fatal func(error)
@@ -61,7 +61,8 @@ type Member struct {
 
 	node       *raftnode.Node
 	transport  *peer.Transport
-	peerTLS    *tls.Config
+	peerTLS    func() *tls.Config
+	peerDialer peerDialer
 	peerClient *http.Client
 	log        *raft.MemoryStorage
 	wal        *wal.WAL

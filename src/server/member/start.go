@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -56,7 +57,10 @@ func Start(o Options) (*Member, error) {
 	if m.cfg.Storage.UnsafeNoFsync {
 		m.fs = vfs.NoSync(m.fs)
 	}
-	m.peerClient = &http.Client{Transport: peer.NewRoundTripper(o.PeerTLS, peerConns, peerConnIdle)}
+	m.peerDialer = m.newPeerDialer()
+	m.peerClient = &http.Client{Transport: peer.NewRoundTripper(peer.Config{
+		TLS: o.PeerTLS, Dialer: m.peerDialer, DialTimeout: o.Config.PeerDialTimeout(),
+	})}
 	if err := m.start(); err != nil {
 		m.peerClient.CloseIdleConnections()
 		m.closeStorage()
@@ -88,7 +92,7 @@ func (m *Member) start() error {
 		Raft:         peerSide{m},
 		SnapshotDir:  m.snaps,
 		TLS:          m.peerTLS,
-		Dialer:       m.newPeerDialer(),
+		Dialer:       m.peerDialer,
 		DialTimeout:  m.cfg.PeerDialTimeout(),
 		ReadTimeout:  m.cfg.Raft.ReadTimeout,
 		WriteTimeout: m.cfg.Raft.WriteTimeout,
@@ -168,6 +172,7 @@ func (m *Member) openStorage() (*boot, error) {
 
 // openDirectory makes the directories that are missing.
 func (m *Member) openDirectory() error {
+	m.noteLooseDirectory()
 	if err := vfs.MkdirAll(vfs.OS(), m.cfg.SnapDir(), dirMode); err != nil {
 		return fmt.Errorf("member: make the data directory: %w", err)
 	}
@@ -179,14 +184,18 @@ func (m *Member) openDirectory() error {
 	return err
 }
 
-// Renewals of leases that clients send to a follower are questions to the leader, many at once: their connections are kept.
-const (
-	peerConns    = 64
-	peerConnIdle = time.Minute
-)
-
 // dirMode is the mode of directories: what a store holds is its operator's alone.
 const dirMode = 0o700
+
+// noteLooseDirectory warns when others than its owner can get into the data directory (CVE-2020-15113).
+func (m *Member) noteLooseDirectory() {
+	stat, err := os.Stat(m.cfg.DataDir)
+	if err != nil || runtime.GOOS == "windows" || stat.Mode().Perm()&^dirMode == 0 {
+		return
+	}
+	m.logger.Warn("check file permission", zap.Error(fmt.Errorf("directory %q exist, but the permission is %q. "+
+		"The recommended permission is %q to prevent possible unprivileged access to the data", m.cfg.DataDir, stat.Mode(), os.FileMode(dirMode))))
+}
 
 // checkWritable finds out early, and with the path in the message, that a directory belongs to somebody else.
 func checkWritable(dir string) error {

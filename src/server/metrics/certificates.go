@@ -16,7 +16,7 @@ var (
 // Certificate is something that ends.
 type Certificate struct {
 	Use     string // the port: client or peer
-	Kind    string // certificate, authority or list
+	Kind    string // certificate, authority or revocation-list
 	File    string
 	Subject string
 	End     time.Time

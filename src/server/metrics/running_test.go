@@ -10,11 +10,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
 	"quoin.dev/client"
+	"quoin.dev/pkg/tlsfiles/certtest"
 
+	"quoin.dev/server/config"
 	"quoin.dev/server/embed"
 	"quoin.dev/server/membership"
 )
@@ -315,4 +318,17 @@ func TestTwoClustersInOneProcess(t *testing.T) {
 	for server, puts := range map[*embed.Server]float64{a: 1, b: 0} {
 		w.Expect(scrape(t, server).of("etcd_mvcc_put_total")).To(Equal(puts))
 	}
+}
+
+func TestEndsOfCertificates(t *testing.T) {
+	ca := certtest.New(t, "ca")
+	leaf := ca.Issue("server")
+	cfg := settings(t, 1)
+	cfg[0].Security.ClientTLS = config.TLSFiles{CertFile: leaf.Cert, KeyFile: leaf.Key, TrustedCAFile: ca.CA()}
+	s := start(t, cfg...)[0]
+	const name = "quoin_tls_expiry_timestamp_seconds"
+	eventually(t, s, float64(leaf.NotAfter.Unix()), name, "use", "client", "kind", "certificate", "file", leaf.Cert, "subject", "CN=server")
+	eventually(t, s, float64(ca.Cert.NotAfter.Unix()), name, "use", "client", "kind", "authority", "subject", "CN=ca")
+	leaf = ca.Issue("server", certtest.Valid(time.Now(), time.Now().AddDate(0, 0, 7)))
+	eventually(t, s, float64(leaf.NotAfter.Unix()), name, "file", leaf.Cert)
 }

@@ -55,8 +55,8 @@ type Config struct {
 	Raft        Raft
 	SnapshotDir SnapshotDir
 
-	// TLS is the client side of https and unixs URLs; nil = Go's defaults.
-	TLS *tls.Config
+	// TLS returns the client side of https and unixs URLs, for each connection anew. nil = Go's defaults.
+	TLS func() *tls.Config
 	// Dialer is the network to dial through; nil = the operating system's.
 	Dialer Dialer
 

@@ -128,8 +128,9 @@ func TestTLSAndUnixSockets(t *testing.T) {
 		}
 		c := testConfig(1, newFakeRaft(), newSink(), nil)
 		if cert := server.Certificate(); cert != nil {
-			c.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
-			c.TLS.RootCAs.AddCert(cert)
+			roots := x509.NewCertPool()
+			roots.AddCert(cert)
+			c.TLS = func() *tls.Config { return &tls.Config{RootCAs: roots} }
 		}
 		a := New(c)
 		a.AddPeer(2, []string{url})

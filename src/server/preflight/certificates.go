@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"quoin.dev/server/certs"
 	"quoin.dev/server/config"
 )
 
@@ -21,19 +22,13 @@ func (r *report) certificates() {
 	// Certificates that a start makes itself are not made here.
 	if s.ClientTLS.Auto {
 		r.add(OK, "auto-tls", "", "a start makes a certificate for the client port, unless it finds one")
-	} else {
-		_, err := s.ClientListener()
-		r.usable("client TLS", err)
 	}
 	if s.PeerTLS.Auto {
 		r.add(OK, "peer-auto-tls", "", "a start makes a certificate for the peer port, unless it finds one")
-	} else {
-		_, err := s.PeerListener()
-		if err == nil {
-			_, err = s.PeerDialer()
-		}
-		r.usable("peer TLS", err)
 	}
+	client, peer := certs.Check(s)
+	r.usable("client TLS", client)
+	r.usable("peer TLS", peer)
 	r.files("", s.ClientTLS, r.cfg.Cluster.AdvertiseClientURLs, false)
 	r.files("peer-", s.PeerTLS, r.cfg.Cluster.InitialAdvertisePeerURLs, true)
 }

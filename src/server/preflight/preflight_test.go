@@ -88,7 +88,7 @@ func TestWhatIsFound(t *testing.T) {
 		{[]string{"--log-outputs=/nonexistent/log"}, "problem log-outputs: /nonexistent/log can not be written"},
 		{[]string{"--audit-log=/nonexistent/log"}, "problem audit-log: /nonexistent/log can not be written"},
 		{[]string{"--auth-token=jwt,sign-method=RS256,pub-key=/nonexistent"}, "problem auth-token: auth: invalid auth options: open /nonexistent"},
-		{[]string{"--cert-file=" + file, "--key-file=" + file}, "problem client TLS: tls: failed to find any PEM data"},
+		{[]string{"--cert-file=" + file, "--key-file=" + file}, "problem client TLS: " + file + ", " + file + ": tls: failed to find any PEM data"},
 		{[]string{"--cert-file=/nonexistent", "--key-file=/nonexistent"}, "problem client TLS: open /nonexistent"},
 		{[]string{"--peer-trusted-ca-file=" + file}, "problem peer-trusted-ca-file: " + file + " can not be read, or holds no certificate"},
 	} {

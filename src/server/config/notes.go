@@ -1,34 +1,11 @@
 package config
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
 	"quoin.dev/server/auth/token"
 )
-
-// refuseUnsupported stops a start that asks for protection or behaviour which this version does not have yet and
-// whose silent absence could lose data or open a port to strangers. Each part that learns to do its thing removes its
-// line here.
-func (c *Config) refuseUnsupported() error {
-	s := c.Security
-	for _, r := range []struct {
-		asked  bool
-		flag   string
-		reason string
-	}{
-		{s.ClientTLS.Auto, "auto-tls", "self-signed certificates are not made yet; pass --cert-file and --key-file"},
-		{s.PeerTLS.Auto, "peer-auto-tls", "self-signed certificates are not made yet; pass --peer-cert-file and --peer-key-file"},
-		{s.ClientTLS.CRLFile != "", "client-crl-file", "revocation lists are not checked yet"},
-		{s.PeerTLS.CRLFile != "", "peer-crl-file", "revocation lists are not checked yet"},
-	} {
-		if r.asked {
-			return fmt.Errorf("--%s: %s", r.flag, r.reason)
-		}
-	}
-	return nil
-}
 
 // noteOddSettings collects the warnings about settings that are valid but not what an operator may expect.
 func (c *Config) noteOddSettings() {
