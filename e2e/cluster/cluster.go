@@ -5,6 +5,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -28,6 +29,9 @@ type Options struct {
 	Flags []string
 	// Program, if set, is what the members run instead of quoin: a package of this repository with the same flags.
 	Program string
+	// Secure, if set, makes all URLs https, and returns the settings with which clients connect, for each connection anew. The
+	// flags of the members have to say which certificates they show.
+	Secure func() *tls.Config
 }
 
 // Cluster is a set of members that know each other.
@@ -37,6 +41,7 @@ type Cluster struct {
 	initial string
 	binary  string
 	flags   []string
+	secure  func() *tls.Config
 	made    int // members so far, for their names
 }
 
@@ -50,7 +55,7 @@ func New(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, binary: binary, flags: o.Flags}
+	c := &Cluster{dir: dir, binary: binary, flags: o.Flags, secure: o.Secure}
 	ports, err := freePorts(2 * o.Members)
 	if err != nil {
 		return nil, err
@@ -110,7 +115,7 @@ func (c *Cluster) Client(members ...*Member) (*client.Client, error) {
 		}
 	}
 	// Calls fail on purpose in these suites; their errors are looked at, not logged.
-	return client.New(client.Config{Endpoints: endpoints, DialTimeout: readyTimeout, Logger: zap.NewNop()})
+	return client.New(client.Config{Endpoints: endpoints, DialTimeout: readyTimeout, GetTLS: c.secure, Logger: zap.NewNop()})
 }
 
 // Leader returns the member that leads, as the members themselves say.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -38,6 +39,7 @@ type Member struct {
 
 	binary, initial string
 	flags           []string
+	secure          func() *tls.Config
 	cmd             *exec.Cmd
 	exited          chan struct{}
 	logStart        int64 // where the log of the present process begins
@@ -190,7 +192,7 @@ func (m *Member) ExitCode() int { return m.cmd.ProcessState.ExitCode() }
 
 // leads reports whether the member says that it leads.
 func (m *Member) leads(ctx context.Context) (bool, error) {
-	c, err := client.New(client.Config{Endpoints: []string{m.ClientURL}})
+	c, err := client.New(client.Config{Endpoints: []string{m.ClientURL}, GetTLS: m.secure})
 	if err != nil {
 		return false, err
 	}

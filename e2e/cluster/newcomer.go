@@ -40,13 +40,18 @@ func (m *Member) Joins(members []*client.Member) {
 func (c *Cluster) newMember(clientPort, peerPort int) *Member {
 	name := fmt.Sprintf("m%d", c.made)
 	c.made++
+	scheme := "http"
+	if c.secure != nil {
+		scheme = "https"
+	}
 	return &Member{
 		Name:      name,
-		ClientURL: fmt.Sprintf("http://127.0.0.1:%d", clientPort),
-		PeerURL:   fmt.Sprintf("http://127.0.0.1:%d", peerPort),
+		ClientURL: fmt.Sprintf("%s://127.0.0.1:%d", scheme, clientPort),
+		PeerURL:   fmt.Sprintf("%s://127.0.0.1:%d", scheme, peerPort),
 		Dir:       filepath.Join(c.dir, name),
 		LogFile:   filepath.Join(c.dir, name+".log"),
 		binary:    c.binary,
 		flags:     c.flags,
+		secure:    c.secure,
 	}
 }
