@@ -2,7 +2,7 @@
 // elections and transactional memory. It is a program of its own, since the tests that run it against etcd link etcd's
 // client, and the two can not share a process.
 //
-//	coordinate -endpoints HOST:PORT[,...] [-prefix KEYS] [-ttl SECONDS] SCENARIO
+//	coordinate -endpoints HOST:PORT[,...] [-prefix KEYS] [-ttl SECONDS] [-user NAME -password PASSWORD] SCENARIO
 //
 // A scenario checks what it sees, writes to stderr what is wrong, and exits with 1 then. In its middle it says "trouble",
 // and goes on with its work while its caller kills a member; a line of input with the address of a member that stays down,
@@ -45,6 +45,7 @@ func main() {
 	endpoints := flag.String("endpoints", "", "members, as host:port with commas between")
 	prefix := flag.String("prefix", "coordinate/", "what all keys begin with")
 	ttl := flag.Int("ttl", 60, "seconds that sessions last without a renewal; the default outlives the trouble")
+	user, password := flag.String("user", "", "who asks, if auth is enabled"), flag.String("password", "", "of the user")
 	flag.Parse()
 	scenario := scenarios[flag.Arg(0)]
 	if scenario == nil || *endpoints == "" || flag.NArg() != 1 {
@@ -55,6 +56,7 @@ func main() {
 	defer cancel()
 	r := &run{
 		ctx: ctx, endpoints: strings.Split(*endpoints, ","), prefix: *prefix, ttl: *ttl,
+		user: *user, password: *password,
 		input: bufio.NewScanner(os.Stdin),
 	}
 	err := scenario(r)
@@ -71,6 +73,8 @@ type run struct {
 	endpoints []string
 	prefix    string
 	ttl       int
+	user      string
+	password  string
 	input     *bufio.Scanner
 	clients   []*client.Client
 }
@@ -80,7 +84,9 @@ func (r *run) connect(endpoints ...string) (*client.Client, error) {
 	if len(endpoints) == 0 {
 		endpoints = r.endpoints
 	}
-	c, err := client.New(client.Config{Endpoints: endpoints, Context: r.ctx, Logger: zap.NewNop()})
+	c, err := client.New(client.Config{
+		Endpoints: endpoints, Context: r.ctx, Logger: zap.NewNop(), Username: r.user, Password: r.password,
+	})
 	if err == nil {
 		r.clients = append(r.clients, c)
 	}

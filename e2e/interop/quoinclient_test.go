@@ -23,7 +23,7 @@ func TestQuoinsClient(t *testing.T) {
 				t.Parallel()
 				c := lab.StartCluster(t, slices.Repeat([]lab.Kind{kind}, members)...)
 				for _, scenario := range []string{"watch", "lease", "mutex", "rwmutex", "election", "stm"} {
-					t.Run(scenario, func(t *testing.T) { runScenario(t, c, scenario) })
+					t.Run(scenario, func(t *testing.T) { runScenario(t, c, scenario, "-prefix="+scenario+"/") })
 				}
 				expectEqualMembers(t, c.Members, "nothing/", 0)
 			})
@@ -31,13 +31,30 @@ func TestQuoinsClient(t *testing.T) {
 	}
 }
 
+// TestQuoinsClientWithAuth runs some of them with passwords, as root where they compact or list all leases. Tokens end after a
+// second without use, and with the only member, so that watches and renewals of leases obtain new ones.
+func TestQuoinsClientWithAuth(t *testing.T) {
+	for _, kind := range slices.Compact([]lab.Kind{lab.Etcd, lab.Subject(t)}) {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			c := lab.PrepareCluster(t, 1, "--bcrypt-cost=4", "--auth-token-ttl=1")
+			c.Start(t, kind)
+			furnishAuth(t, c.Members[0])
+			c.Speak(login("root"))
+			for scenario, user := range map[string]string{"watch": "root", "lease": "root", "mutex": "alice"} {
+				runScenario(t, c, scenario, "-prefix=w/"+scenario+"/", "-user="+user, "-password="+passwordOf(user))
+			}
+		})
+	}
+}
+
 // scenarioSilence is how long a program may go on without a word.
 const scenarioSilence = 4 * time.Minute
 
 // runScenario runs a program and makes the trouble that it asks for.
-func runScenario(t *testing.T, c *lab.Cluster, scenario string) {
+func runScenario(t *testing.T, c *lab.Cluster, scenario string, flags ...string) {
 	t.Helper()
-	p := lab.StartProgram(t, "coordinate", "-endpoints="+endpointsOf(c.Members), "-prefix="+scenario+"/", scenario)
+	p := lab.StartProgram(t, "coordinate", append(append([]string{"-endpoints=" + endpointsOf(c.Members)}, flags...), scenario)...)
 	troubles := 0
 	var down *lab.Member
 	for {
