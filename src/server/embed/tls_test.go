@@ -111,7 +111,7 @@ func TestRevokedClientsAreRefusedOnEveryPort(t *testing.T) {
 			}
 			w.Expect(try(alice)).To(HaveEach(BeNil()))
 			ca.Revoke(alice)
-			w.Expect(try(alice)).To(HaveEach(MatchError(ContainSubstring("tls: bad certificate"))))
+			w.Expect(try(alice)).To(HaveEach(MatchError(ContainSubstring("tls: bad certificate"))), "and they hear why")
 			w.Expect(try(bob)).To(HaveEach(BeNil()))
 		})
 	}

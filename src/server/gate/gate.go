@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ const (
 	// Of the lines about refused connections in one second the first logFirst are written, then one of logThereafter:
 	// whoever knocks must not fill the disk.
 	logFirst, logThereafter = 100, 1000
+	// lingerTimeout and lingerBytes bound how long, and for how much, a refused client is listened to, so that it hears why.
+	lingerTimeout = time.Second
+	lingerBytes   = 64 << 10
 	// recordHandshake is the first byte of a TLS handshake; no request begins so.
 	recordHandshake = 0x16
 )
@@ -168,9 +172,20 @@ func (g *Gate) admit(conn net.Conn) (net.Conn, error) {
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
 		g.refused(secure, err)
+		linger(raw)
 		return nil, err
 	}
 	return secure, raw.SetDeadline(time.Time{})
+}
+
+// linger lets a client that was refused read the alert that says why. With TLS 1.3 it takes its handshake for done and sends its
+// request; a connection that is closed over that is reset, and the alert lost.
+func linger(conn net.Conn) {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || conn.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, conn, lingerBytes)
 }
 
 // refused writes the line that operators look for, with the names in the certificate if one was shown.

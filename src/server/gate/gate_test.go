@@ -266,3 +266,22 @@ func TestGateOutlivesAFailedAccept(t *testing.T) {
 	w.Expect(echo(p.dial(t))).To(Equal("hello"))
 	w.Expect(p.logs.FilterMessageSnippet("trying again").Len()).To(Equal(4))
 }
+
+// A client that sends its request at once, as it may with TLS 1.3, learns why it is refused all the same.
+func TestRefusedClientsHearWhy(t *testing.T) {
+	w := NewWithT(t)
+	server, client := sides(t)
+	p := newPost(t, loopback(t), Options{TLS: server})
+	client.GetClientCertificate = nil
+	for range 20 {
+		conn := tls.Client(p.dial(t), client)
+		w.Expect(conn.Handshake()).To(Succeed())
+		for range 3 {
+			_, err := conn.Write(make([]byte, 4096))
+			w.Expect(err).NotTo(HaveOccurred())
+		}
+		_, err := conn.Read(make([]byte, 1))
+		w.Expect(err).To(MatchError(ContainSubstring("tls: certificate required")))
+		_ = conn.Close()
+	}
+}
