@@ -33,6 +33,12 @@ var goals = []goal{
 	{row: "stream-rss", metric: metricEach, bound: 0.6},
 	{row: "watch-all", metric: metricP99, bound: 0.5},
 	{row: "watch-behind", metric: metricP99Growth, of: ofValue, bound: 1.5},
+	{row: "auth-put", metric: metricOps, least: true, bound: 1.5},
+	{row: "auth-get", metric: metricOps, least: true, bound: 1.5},
+	{row: "mtls-put", metric: metricOps, least: true, bound: 1.3},
+	{row: "scrape", metric: metricScrape, bound: 1},
+	{row: "idle", metric: metricIdle, bound: 1},
+	{row: "idle", metric: metricRSS, bound: 1},
 	{row: "lease-renew", metric: metricOps, least: true, bound: 1.5},
 	{row: "lease-expire", metric: metricGone, of: ofValue, bound: 3}, // they end within the first second of it
 	{row: "lease-expire", metric: metricP99Growth, of: ofValue, bound: 2},

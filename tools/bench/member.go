@@ -30,6 +30,7 @@ type member struct {
 	args    []string // command line, kept for a restart
 	dir     string   // data directory, log
 	address string   // of clients
+	access  load.Access
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed when the process has ended
 	err     error         // how; read after exited
@@ -37,7 +38,7 @@ type member struct {
 }
 
 // startMember starts a server with an empty data directory and waits until it answers.
-func startMember(ctx context.Context, o *options, c contender, dir string) (*member, error) {
+func startMember(ctx context.Context, o *options, c contender, dir string, guarded, secured bool) (*member, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -51,8 +52,18 @@ func startMember(ctx context.Context, o *options, c contender, dir string) (*mem
 	} else {
 		m.args = serverArgs(o, c, seat{name: "bench", dir: dir, client: ports[0], peer: "http://" + ports[1]}, "--initial-cluster=bench=http://"+ports[1])
 	}
+	if secured {
+		if err := m.secure(); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := m.start(ctx); err != nil {
 		return nil, err
+	}
+	if guarded {
+		if err := m.guard(ctx); err != nil {
+			return nil, errors.Join(err, m.stop())
+		}
 	}
 	return m, nil
 }
@@ -134,7 +145,7 @@ func (m *member) launch() error {
 func (m *member) awaitReady(ctx context.Context, began time.Time) error {
 	var last error
 	for time.Since(began) < startTimeout {
-		if last = load.Probe(m.address, probeTimeout); last == nil {
+		if last = load.Probe(m.address, m.access, probeTimeout); last == nil {
 			return nil
 		}
 		select {

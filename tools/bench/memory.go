@@ -38,7 +38,7 @@ func (r *runner) memory(ctx context.Context, m *member, each int64) (values, err
 
 // watchMemory is memory while watchers are open to which nothing happens.
 func (r *runner) watchMemory(ctx context.Context, m *member, row *row) (v values, err error) {
-	spec := load.Spec{Address: m.address, Request: row.request, Watch: row.watch, Duration: holdTimeout}
+	spec := load.Spec{Address: m.address, Access: m.access, Request: row.request, Watch: row.watch, Duration: holdTimeout}
 	err = load.Hold(spec, func() error {
 		v, err = r.memory(ctx, m, row.each)
 		return err

@@ -32,10 +32,13 @@ const (
 	metricMaxBefore metric = "max_before_ms"
 	metricJob       metric = "job_s" // what the member did beside the puts
 	metricRate      metric = "mib_per_s"
-	metricGap       metric = "gap_ms"       // longest time without a put that was answered well; of several outages the median
-	metricGapWorst  metric = "worst_gap_ms" // and the worst
-	metricCaughtUp  metric = "caught_up_s"  // from the start of a member until it has applied what the leader has
-	metricVoter     metric = "voter_s"      // from the addition of a member until it has a vote
+	metricGap       metric = "gap_ms"            // longest time without a put that was answered well; of several outages the median
+	metricGapWorst  metric = "worst_gap_ms"      // and the worst
+	metricCaughtUp  metric = "caught_up_s"       // from the start of a member until it has applied what the leader has
+	metricVoter     metric = "voter_s"           // from the addition of a member until it has a vote
+	metricIdle      metric = "idle_cpu_ms_per_s" // CPU time in a second in which nothing happens
+	metricScrape    metric = "scrape_ms"
+	metricScraped   metric = "scrape_kib"
 	metricStop      metric = "stop_s"
 	metricStart     metric = "start_s"
 	metricRestart   metric = "restart_s" // both together

@@ -26,6 +26,8 @@ const (
 	kindBehind                  // watchers far behind beside puts
 	kindMaintain                // a job of the member beside puts
 	kindSnapshot                // the database read by a client
+	kindIdle                    // CPU time and memory while nothing happens
+	kindScrape                  // /metrics, read by one client
 	kindOutage                  // something happens to a cluster beside puts
 )
 
@@ -50,6 +52,8 @@ type scene struct {
 	rows []row
 	echo bool // run against the empty gRPC server instead of A and B
 	trio bool // a cluster of three members instead of one
+	// guarded: users have to show who they are; secured: both sides show a certificate.
+	guarded, secured bool
 }
 
 // clientsPerConn is how many clients share a connection, as in etcd's own published measurements.
@@ -124,7 +128,7 @@ func allScenes(keys int64) []scene {
 			loadRow("echo-1000", "the put-1000 load on an empty gRPC server", 1000, put),
 		}},
 	}
-	return slices.Concat(scenes, leaseScenes(keys), watchScenes(), maintenanceScenes(keys), outageScenes(keys))
+	return slices.Concat(scenes, guardedScenes(), leaseScenes(keys), watchScenes(), maintenanceScenes(keys), outageScenes(keys))
 }
 
 // selectRows drops what -rows does not name. A fill stays where a row needs it, reported or not.

@@ -133,7 +133,7 @@ func (r *runner) cast(ctx context.Context, s *scene, c contender, dir string) (p
 	if s.trio {
 		return startGroup(ctx, r.options, c, dir)
 	}
-	return startMember(ctx, r.options, c, dir)
+	return startMember(ctx, r.options, c, dir, s.guarded, s.secured)
 }
 
 func (m *member) measure(ctx context.Context, r *runner, row *row, round int) (values, error) {
@@ -154,6 +154,10 @@ func (r *runner) measure(ctx context.Context, m *member, row *row, round int) (v
 		return r.maintain(ctx, m, row, round)
 	case kindSnapshot:
 		return r.snapshot(ctx, m)
+	case kindIdle:
+		return r.idle(ctx, m)
+	case kindScrape:
+		return r.scrape(ctx, m)
 	case kindRestart:
 		return r.restart(ctx, m)
 	}
@@ -164,7 +168,7 @@ func (r *runner) measure(ctx context.Context, m *member, row *row, round int) (v
 func (r *runner) load(ctx context.Context, m *member, row *row, round int) (values, error) {
 	o := r.options
 	spec := load.Spec{
-		Address: m.address, PID: m.pid(), Conns: row.conns, Clients: row.clients, Request: row.request, Watch: row.watch,
+		Address: m.address, Access: m.access, PID: m.pid(), Conns: row.conns, Clients: row.clients, Request: row.request, Watch: row.watch,
 		Warmup: o.warmup, Duration: o.duration * max(row.stretch, 1), Seed: uint64(round + 1),
 	}
 	switch {

@@ -16,20 +16,28 @@ const userAgent = "quoin-bench"
 // a second time it is only indexes into that table, which is good for every request after the first.
 type headers struct{ first, later []byte }
 
-func newHeaders(address, method string) *headers {
+func newHeaders(address, method string, a Access) *headers {
 	var buf bytes.Buffer
 	e := hpack.NewEncoder(&buf)
+	scheme := "http"
+	if a.Cert != "" {
+		scheme = "https"
+	}
+	fields := [][2]string{
+		{":method", "POST"},
+		{":scheme", scheme},
+		{":path", method},
+		{":authority", address},
+		{"content-type", "application/grpc"},
+		{"user-agent", userAgent},
+		{"te", "trailers"},
+	}
+	if a.Token != "" {
+		fields = append(fields, [2]string{"token", a.Token})
+	}
 	write := func() []byte {
 		buf.Reset()
-		for _, f := range [...][2]string{
-			{":method", "POST"},
-			{":scheme", "http"},
-			{":path", method},
-			{":authority", address},
-			{"content-type", "application/grpc"},
-			{"user-agent", userAgent},
-			{"te", "trailers"},
-		} {
+		for _, f := range fields {
 			// A bytes.Buffer does not fail.
 			_ = e.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 		}

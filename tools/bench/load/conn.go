@@ -70,7 +70,7 @@ func newHistogram() *hdrhistogram.Histogram {
 }
 
 func dial(r *run, clients int, seed uint64) (*conn, error) {
-	nc, err := net.DialTimeout("tcp", r.spec.Address, dialTimeout)
+	nc, err := dialServer(r.spec.Address, r.secure)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func dial(r *run, clients int, seed uint64) (*conn, error) {
 	}
 	c.in = frameReader{r: bufio.NewReaderSize(nc, readBytes), beforeWait: c.flush}
 	c.decoder = hpack.NewDecoder(4096, c.header)
-	c.headers = newHeaders(r.spec.Address, r.workload.method)
+	c.headers = newHeaders(r.spec.Address, r.workload.method, r.spec.Access)
 	c.out = appendPreface(c.out)
 	return c, nil
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"math/bits"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 // run is what the connections of one run share.
 type run struct {
 	spec     Spec
+	secure   *tls.Config // nil: without TLS
 	workload *workload
 	epoch    time.Time
 	// from and to are the measured window, since epoch; to only bounds a run by number of operations.
@@ -80,7 +82,11 @@ func Run(spec Spec, progress func(part float64, measuring bool)) (*Result, error
 	if err != nil {
 		return nil, err
 	}
-	r := &run{spec: spec, workload: w, from: spec.Warmup, to: spec.Warmup + spec.Duration, stride: strideFor(max(spec.Request.Keys, 1))}
+	secure, err := spec.Access.TLS()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{spec: spec, secure: secure, workload: w, from: spec.Warmup, to: spec.Warmup + spec.Duration, stride: strideFor(max(spec.Request.Keys, 1))}
 	conns := make([]*conn, spec.Conns)
 	for i := range conns {
 		share := (spec.Clients + i) / spec.Conns // shares differ by one at most and add up to Clients

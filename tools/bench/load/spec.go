@@ -8,9 +8,10 @@ import (
 // Spec says what is sent to whom and for how long.
 type Spec struct {
 	Address string // host:port of the server
-	PID     int    // process whose CPU time is sampled around the measured window; 0 = none
-	Conns   int    // TCP connections
-	Clients int    // requests in flight, spread evenly over the connections
+	Access  Access
+	PID     int // process whose CPU time is sampled around the measured window; 0 = none
+	Conns   int // TCP connections
+	Clients int // requests in flight, spread evenly over the connections
 	Request Request
 	Watch   *Watch // nil: nobody watches
 	Seed    uint64

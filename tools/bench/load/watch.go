@@ -97,7 +97,11 @@ func (r *run) watch() (*watchers, error) {
 
 // Hold opens the watchers of a spec and keeps them while fn runs.
 func Hold(spec Spec, fn func() error) error {
-	r := &run{spec: spec, epoch: time.Now(), to: spec.Duration}
+	secure, err := spec.Access.TLS()
+	if err != nil {
+		return err
+	}
+	r := &run{spec: spec, secure: secure, epoch: time.Now(), to: spec.Duration}
 	ws, err := r.watch()
 	if err != nil {
 		return err
@@ -112,7 +116,7 @@ func Hold(spec Spec, fn func() error) error {
 func part(total, n, i int) (from, to int) { return total * i / n, total * (i + 1) / n }
 
 func (ws *watchers) dial(i int) (*watchConn, error) {
-	nc, err := net.DialTimeout("tcp", ws.run.spec.Address, dialTimeout)
+	nc, err := dialServer(ws.run.spec.Address, ws.run.secure)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func (ws *watchers) dial(i int) (*watchConn, error) {
 		}
 	})
 	c.out = appendPreface(c.out)
-	headers := newHeaders(ws.run.spec.Address, etcdserverpb.Watch_Watch_FullMethodName)
+	headers := newHeaders(ws.run.spec.Address, etcdserverpb.Watch_Watch_FullMethodName, ws.run.spec.Access)
 	firstStream, lastStream := part(ws.spec.Streams, ws.spec.Conns, i)
 	expected := 0
 	for s := firstStream; s < lastStream; s++ {
