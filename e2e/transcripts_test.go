@@ -43,41 +43,62 @@ var _ = Describe("the command line", func() {
 	It("answers as recorded: a cluster, its members and its leader, its version, and no quorum", func() {
 		// The leader is part of the records, so that it must not change because the machine is busy.
 		c := start(cluster.Options{Members: 3, Flags: []string{"--heartbeat-interval=300", "--election-timeout=3000"}})
-		Expect(replayCluster(transcript.Cluster, c)).To(BeEmpty())
+		fourth, err := c.Newcomer()
+		Expect(err).NotTo(HaveOccurred())
+		guest := &transcript.Guest{
+			Name: fourth.Name, Client: address(fourth.ClientURL), Peer: address(fourth.PeerURL), Stop: fourth.Kill,
+			Start: func(members []*client.Member) error {
+				fourth.Joins(members)
+				return fourth.Start()
+			},
+		}
+		Expect(replayCluster(transcript.Cluster, c, guest)).To(BeEmpty())
 		status := func(m *cluster.Member) *client.StatusResponse {
 			resp, err := connect(c, m).Status(within(5*time.Second), m.ClientURL)
 			Expect(err).NotTo(HaveOccurred())
 			return resp
 		}
 		By("waiting for the end of the downgrade, then for the end of the leader")
-		for _, m := range c.Members {
+		founders := c.Members[:3]
+		for _, m := range founders {
 			Eventually(func() string { return status(m).StorageVersion }).WithTimeout(time.Minute).Should(Equal("3.7.0"))
 		}
-		for _, m := range c.Members[1:] {
+		for _, m := range founders[1:] {
 			Expect(m.Kill()).To(Succeed())
 		}
 		Eventually(func() uint64 { return status(c.Members[0]).Leader }).WithTimeout(30 * time.Second).Should(BeZero())
-		Expect(replayCluster(transcript.NoQuorum, c)).To(BeEmpty())
+		Expect(replayCluster(transcript.NoQuorum, c, nil)).To(BeEmpty())
+	})
+	It("answers as recorded: a copy in another cluster", func() {
+		from, to := start(cluster.Options{Members: 1}), start(cluster.Options{Members: 1})
+		quoinctl, err := cluster.Build("quoin.dev/ctl/cmd/quoinctl")
+		Expect(err).NotTo(HaveOccurred())
+		differences, err := transcript.ReplayMirror(within(3*time.Minute), quoinctl, address(from.Members[0].ClientURL), address(to.Members[0].ClientURL))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(differences).To(BeEmpty())
 	})
 	It("answers as recorded: no space", func() {
 		c := start(cluster.Options{Members: 1, Flags: []string{transcript.NoSpaceFlag}})
-		Expect(replayCluster(transcript.NoSpace, c)).To(BeEmpty())
+		Expect(replayCluster(transcript.NoSpace, c, nil)).To(BeEmpty())
 	})
 	It("answers as recorded on a directory that etcd wrote", func() {
 		replay(func(dir string) { unpack("testdata/single37.tar.gz", dir) }, transcript.KVExtra)
 	})
 })
 
-// replayCluster runs a recorded session of etcdctl with quoinctl against all members.
-func replayCluster(file string, c *cluster.Cluster) []transcript.Difference {
+// address is the host and port of a URL.
+func address(url string) string { return strings.TrimPrefix(url, "http://") }
+
+// replayCluster runs a recorded session of etcdctl with quoinctl against all members but the guest.
+func replayCluster(file string, c *cluster.Cluster, guest *transcript.Guest) []transcript.Difference {
 	GinkgoHelper()
 	quoinctl, err := cluster.Build("quoin.dev/ctl/cmd/quoinctl")
 	Expect(err).NotTo(HaveOccurred())
 	var endpoints []string
-	for _, ep := range c.Endpoints() {
-		endpoints = append(endpoints, strings.TrimPrefix(ep, "http://"))
+	for _, m := range c.Members[:min(3, len(c.Members))] {
+		endpoints = append(endpoints, address(m.ClientURL))
 	}
-	differences, err := transcript.ReplayCluster(within(5*time.Minute), file, quoinctl, endpoints)
+	differences, err := transcript.ReplayCluster(within(8*time.Minute), file, quoinctl, endpoints, guest)
 	Expect(err).NotTo(HaveOccurred())
 	return differences
 }

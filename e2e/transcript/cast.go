@@ -123,7 +123,12 @@ func (c *cast) recast(arg string, to *cast) string {
 	var pairs []string
 	for i, p := range c.players {
 		q := to.players[i]
-		pairs = append(pairs, fmt.Sprintf("%x", p.id), fmt.Sprintf("%x", q.id))
+		if arg == capturedGuest.called && p.called == arg {
+			return q.called
+		}
+		if p.id != 0 { // the guest has none before it is added
+			pairs = append(pairs, fmt.Sprintf("%x", p.id), fmt.Sprintf("%x", q.id))
+		}
 		if p.client != "" {
 			pairs = append(pairs, p.client, q.client)
 		}
@@ -147,7 +152,9 @@ func (c *cast) canonical(text string) string {
 func (c *cast) rename(text string) string {
 	pairs := []string{fmt.Sprint(c.cluster), "CLUSTER", fmt.Sprintf("%x", c.cluster), "CLUSTER-IN-HEX"}
 	for _, p := range c.players {
-		pairs = append(pairs, fmt.Sprint(p.id), "ID-OF-"+p.name, fmt.Sprintf("%x", p.id), "HEX-OF-"+p.name)
+		if p.id != 0 {
+			pairs = append(pairs, fmt.Sprint(p.id), "ID-OF-"+p.name, fmt.Sprintf("%x", p.id), "HEX-OF-"+p.name)
+		}
 		for address, what := range map[string]string{p.client: "CLIENT-OF-", p.peer: "PEER-OF-"} {
 			if address != "" {
 				pairs = append(pairs, address, what+p.name)
@@ -176,6 +183,8 @@ var measured = []struct {
 	{regexp.MustCompile(`(true|false) │ +(true|false) │ +\d+ │ +\d+ │ +\d+`), "$1 │ $2 │ TERM │ INDEX │ INDEX"},
 	{regexp.MustCompile(`"(RaftTerm|RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse)" : \d+`), `"$1" : N`},
 	{regexp.MustCompile(`"(raft_term|raftTerm|raftIndex|raftAppliedIndex|dbSize|dbSizeInUse)":\d+`), `"$1":N`},
+	// The id of a new member is made of its URLs and the second, so that a member that is there already has it or not.
+	{regexp.MustCompile(`member ID already exist|Peer URLs already exists`), "the member exists"},
 	{regexp.MustCompile(`─+`), "─"}, // columns are as wide as what was replaced
 	{regexp.MustCompile(` {2,}`), " "},
 }

@@ -22,11 +22,13 @@ type clusterStage struct {
 	from, to cast
 	folder   string
 	c        *client.Client
+	guest    *Guest // nil if there is none
 }
 
 // ReplayCluster runs the records of a file in order with a program, under the name etcdctl, and returns the differences between the
 // canonical forms of what was captured and what came. The endpoints, host:port, take the place of the captured ones in their order.
-func ReplayCluster(ctx context.Context, file, program string, endpoints []string) ([]Difference, error) {
+// Without a guest, which may be nil, the records about one are left out.
+func ReplayCluster(ctx context.Context, file, program string, endpoints []string, guest *Guest) ([]Difference, error) {
 	records, err := Load(file)
 	if err != nil {
 		return nil, err
@@ -36,8 +38,12 @@ func ReplayCluster(ctx context.Context, file, program string, endpoints []string
 		return nil, fmt.Errorf("replay %s: %w", file, err)
 	}
 	defer s.close()
+	s.guest = guest
 	var all []Difference
 	for i, r := range records {
+		if visit := clusterPlans[file].guest; guest == nil && i >= visit[0] && i < visit[1] {
+			continue
+		}
 		if do := clusterPlans[file].before[i]; do != nil {
 			if err := do(ctx, s); err != nil {
 				return nil, fmt.Errorf("prepare %s[%d]: %w", file, i, err)
@@ -125,6 +131,10 @@ func (s *clusterStage) meet(captured, serving string) {
 	if len(was) != 1 || len(is) != 1 {
 		return
 	}
+	if last := len(s.from.players) - 1; s.from.players[last].id == 0 { // the guest
+		s.from.players[last].id, s.to.players[last].id = was[0].id, is[0].id
+		return
+	}
 	name := fmt.Sprintf("new%d", len(s.from.players))
 	was[0].name, is[0].name = name, name
 	s.from.players = append(s.from.players, was[0])
@@ -196,6 +206,24 @@ func refusedPut(ctx context.Context, s *clusterStage) error {
 		return fmt.Errorf("a put of nearly the whole quota was answered with %v", err)
 	}
 	return nil
+}
+
+// clusterVersion waits until the version of the cluster is the newest one again, so that it may go down.
+func clusterVersion(ctx context.Context, s *clusterStage) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return until(ctx, "the version of the cluster is 3.7", func() (bool, error) {
+		resp, err := s.c.Downgrade(ctx, client.DowngradeValidate, "3.6")
+		return err == nil && resp.Version == "3.7", ctx.Err()
+	})
+}
+
+// cancelDowngrade is what a record did that is left out.
+func cancelDowngrade(ctx context.Context, s *clusterStage) error {
+	if _, err := s.c.Downgrade(ctx, client.DowngradeCancel, ""); err != nil {
+		return err
+	}
+	return clusterVersion(ctx, s)
 }
 
 // storageVersion waits until every member has the storage version.

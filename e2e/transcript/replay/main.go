@@ -56,7 +56,7 @@ func run(program string, files []string) error {
 func replay(file, program, endpoint string) ([]transcript.Difference, error) {
 	switch file {
 	case transcript.Cluster, transcript.NoQuorum, transcript.NoSpace:
-		return transcript.ReplayCluster(context.Background(), file, program, strings.Split(endpoint, ","))
+		return transcript.ReplayCluster(context.Background(), file, program, strings.Split(endpoint, ","), nil)
 	default:
 		return transcript.Replay(context.Background(), file, program, endpoint)
 	}
