@@ -213,6 +213,7 @@ func TestAuthEnableGivesRootItsRole(t *testing.T) {
 	checkAsked(t, s, &pb.AuthEnableRequest{})
 }
 
+// TestNewPasswords: CVE-2020-15115 for those that are short.
 func TestNewPasswords(t *testing.T) {
 	const (
 		ask   = "Password of u: \nType password of u again for confirmation: \n"

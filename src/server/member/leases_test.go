@@ -2,6 +2,9 @@ package member
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -154,4 +157,26 @@ func TestManyLeasesEndTogether(t *testing.T) {
 		w.Expect(err).NotTo(HaveOccurred())
 		return len(left)
 	}, "60s", "10ms").Should(BeZero())
+}
+
+// endless is a body that goes on for ever; it counts what was read of it.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	clear(p)
+	e.read += len(p)
+	return len(p), nil
+}
+
+// TestEndlessQuestions: etcd#22147. Of a question that goes on for ever no more is read than any question has.
+func TestEndlessQuestions(t *testing.T) {
+	w := NewWithT(t)
+	m := beginReady(t, alone(t))
+	for _, path := range []string{leasesPath, leasesInternalPath} {
+		var body endless
+		answer := httptest.NewRecorder()
+		m.PeerHandler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, io.NopCloser(&body)))
+		w.Expect(answer.Code).To(Equal(http.StatusRequestEntityTooLarge), path)
+		w.Expect(body.read).To(BeNumerically("<=", 2*leaseBodyMaxBytes), path)
+	}
 }
