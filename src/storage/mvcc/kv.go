@@ -19,6 +19,7 @@ const (
 	tagVersion = 4<<3 | wireVarint
 	tagValue   = 5<<3 | wireBytes
 	tagLease   = 6<<3 | wireVarint
+	lastField  = 6
 )
 
 // keyValue is a decoded row. key and value point into the encoded bytes.
@@ -98,7 +99,10 @@ func (kv *keyValue) parse(data []byte) error {
 				kv.setInt(tag, int64(v))
 			}
 		default:
-			_, _, n = protowire.ConsumeField(rest)
+			var field protowire.Number
+			if field, _, n = protowire.ConsumeField(rest); field <= lastField && n >= 0 {
+				return fmt.Errorf("row of %d bytes is not an encoded key-value: the tag of field %d is one that no encoder writes", len(data), field)
+			}
 		}
 		if n < 0 {
 			return fmt.Errorf("row of %d bytes is not an encoded key-value: %w", len(data), protowire.ParseError(n))

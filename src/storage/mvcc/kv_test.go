@@ -45,6 +45,7 @@ func TestEncodingAgainstGenerated(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add((&keyValue{key: []byte("k"), create: 2, mod: 3, version: 1, value: []byte("v"), lease: -1}).encode())
 	f.Add([]byte{0x0a, 0xff})
+	f.Add([]byte{0x98, 0x00, 0xff, 0x30}) // field 3 with a number that takes more bytes than it needs
 	f.Add([]byte{0x38, 0x01, 0x0a, 0x01, 'k'})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var kv keyValue
