@@ -33,7 +33,7 @@ func fuzz(c *counts) error {
 	each := max(min(fuzzBudget/time.Duration(len(targets)), fuzzMost), fuzzLeast).Round(time.Second / 10)
 	for _, t := range targets {
 		begun := time.Now()
-		cmd := exec.Command("go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+each.String(), "./"+t.dir)
+		cmd := exec.Command("go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+each.String(), "-fuzzminimizetime=20x", "./"+t.dir)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			c.fail(t.dir + " " + t.name)
