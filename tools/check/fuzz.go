@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,6 +36,10 @@ func fuzz(c *counts) error {
 		begun := time.Now()
 		cmd := exec.Command("go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+each.String(), "-fuzzminimizetime=20x", "./"+t.dir)
 		out, err := cmd.CombinedOutput()
+		if err != nil && ranOut(out) {
+			c.skip(t.dir+" "+t.name, "its time was over before it had tried anything")
+			continue
+		}
 		if err != nil {
 			c.fail(t.dir + " " + t.name)
 			fmt.Printf("%s\nFAIL %s %s: %v\n", out, t.dir, t.name, err)
@@ -44,6 +49,13 @@ func fuzz(c *counts) error {
 		fmt.Printf("ok   %-60s %6.1fs\n", t.dir+" "+t.name, time.Since(begun).Seconds())
 	}
 	return nil
+}
+
+// ranOut tells the end of the time, which go test reports as a failure if it comes at a bad moment (golang/go#48591), from what a
+// target has found: that comes with an input.
+func ranOut(out []byte) bool {
+	return bytes.Contains(out, []byte("context deadline exceeded")) && !bytes.Contains(out, []byte("Failing input")) &&
+		!bytes.Contains(out, []byte("failure while testing seed corpus"))
 }
 
 type fuzzed struct{ dir, name string }
