@@ -3,6 +3,7 @@ package member
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	pb "quoin.dev/api/etcdserverpb"
 
@@ -115,7 +116,7 @@ func (m *Member) Authenticate(ctx context.Context, name, password string) (token
 			return "", err
 		}
 		hash, err := m.Auth().Password(name)
-		if err != nil {
+		if err != nil && !errors.Is(err, auth.ErrAuthFailed) {
 			return "", err
 		}
 		if err := m.passwords.Check(ctx, hash, password); err != nil {

@@ -303,3 +303,21 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	}
 	w.Expect(lines).To(BeNumerically(">", 10))
 }
+
+// TestUnknownUsersTakeAsLong: a clock does not tell which users there are.
+func TestUnknownUsersTakeAsLong(t *testing.T) {
+	w := NewWithT(t)
+	m := beginReady(t, alone(t))
+	m.guardKeys(t)
+	fastest := func(user string) time.Duration {
+		least := time.Hour
+		for range 5 {
+			began := time.Now()
+			_, err := m.Authenticate(t.Context(), user, "wrong")
+			least = min(least, time.Since(began))
+			w.Expect(err).To(MatchError(auth.ErrAuthFailed))
+		}
+		return least
+	}
+	w.Expect(fastest("stranger")).To(BeNumerically(">", fastest("u")/3))
+}
