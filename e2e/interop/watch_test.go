@@ -74,7 +74,8 @@ func (w *watching) create(r *pb.WatchCreateRequest) {
 	w.send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: r}})
 }
 
-// do sends a request of the KV service to both.
+// do sends requests of the KV service to both, and hears what comes of one before it sends the next: changes that wait together for
+// one watch may come as one reply.
 func (w *watching) do(requests ...proto.Message) {
 	w.t.Helper()
 	for _, r := range requests {
@@ -82,8 +83,8 @@ func (w *watching) do(requests ...proto.Message) {
 		if d := randomkv.Difference(r, answers[0], answers[1]); d != "" || answers[0].Err != nil {
 			w.t.Fatalf("%s: %s %v", show(r), d, answers[0].Err)
 		}
+		w.compare(show(r))
 	}
-	w.compare(fmt.Sprint(requests))
 }
 
 // compare holds together what both say until they are quiet, watch by watch: etcd goes through the watches of one event in
