@@ -122,8 +122,10 @@ func TestMembersDecideAlike(t *testing.T) {
 	}
 	alike := func() {
 		t.Helper()
-		for _, m := range c.members {
+		for _, m := range c.members { // from among them
 			w.Expect(m.ReadIndex(t.Context())).To(Succeed())
+		}
+		for _, m := range c.members {
 			w.Expect(m.Auth().Enabled()).To(BeTrue())
 			w.Expect(m.Auth().Revision()).To(Equal(from.Auth().Revision()))
 			w.Expect(m.hash(t)).To(Equal(from.hash(t)))
