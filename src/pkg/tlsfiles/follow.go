@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,6 +16,8 @@ const (
 	maxFileBytes = 64 << 20
 	// settledAfter is how old a change must be to be told from the next one by its time. Until then the file is read.
 	settledAfter = 2 * time.Second
+	// patience is how long somebody waits for another who reads the files, which a file system that hangs can make last.
+	patience = 250 * time.Millisecond
 )
 
 // followed is the value of a few files that belong together. It is read again when one of them has changed, and kept as it
@@ -27,9 +28,8 @@ type followed[T any] struct {
 	trouble func(error)
 	value   atomic.Pointer[T]
 
-	// reading is held by the one who looks at the files, I/O included, and guards what follows. Nobody waits for it: the
-	// others take the value that is there.
-	reading sync.Mutex
+	// reading holds a token of the one who looks at the files, I/O included, and guards what follows.
+	reading chan struct{}
 	stamps  []stamp
 	sum     [sha256.Size]byte
 	last    string // the trouble that was reported last
@@ -51,31 +51,48 @@ func (a stamp) same(b stamp) bool {
 }
 
 func follow[T any](names []string, parse func([]string, [][]byte) (T, error), trouble func(error)) *followed[T] {
-	return &followed[T]{names: names, parse: parse, trouble: trouble}
+	return &followed[T]{names: names, parse: parse, trouble: trouble, reading: make(chan struct{}, 1)}
 }
 
 // first reads the files for the first time; there must be no trouble.
 func (f *followed[T]) first() error {
-	f.reading.Lock()
-	defer f.reading.Unlock()
+	f.reading <- struct{}{}
+	defer func() { <-f.reading }()
 	return f.look()
 }
 
-// get returns the present value.
+// get returns the present value; the one that is known, if the files can not be looked at in time.
 func (f *followed[T]) get() T {
-	if f.reading.TryLock() {
+	if f.acquire() {
 		err := f.look()
 		report := err != nil && err.Error() != f.last
 		f.last = ""
 		if err != nil {
 			f.last = err.Error()
 		}
-		f.reading.Unlock()
+		<-f.reading
 		if report {
 			f.trouble(err)
 		}
 	}
 	return *f.value.Load()
+}
+
+// acquire waits for its turn to look at the files, but not for long.
+func (f *followed[T]) acquire() bool {
+	select {
+	case f.reading <- struct{}{}:
+		return true
+	default:
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case f.reading <- struct{}{}:
+		return true
+	case <-late.C:
+		return false
+	}
 }
 
 // look reads the files if they may have changed. An error leaves the value as it was, and lets the next one look again.
