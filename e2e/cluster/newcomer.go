@@ -23,17 +23,22 @@ func (c *Cluster) Newcomer() (*Member, error) {
 
 // Joins says which cluster the member, which was added to it, finds at its next start.
 func (m *Member) Joins(members []*client.Member) {
+	m.initial, m.State = Initial(members, m.Name, m.PeerURL), "existing"
+}
+
+// Initial is the --initial-cluster of a member that was added to these members with this name and peer URL.
+func Initial(members []*client.Member, name, peerURL string) string {
 	var initial []string
 	for i, one := range members {
-		name := cmp.Or(one.Name, fmt.Sprint("not-started-", i))
-		if slices.Contains(one.PeerURLs, m.PeerURL) {
-			name = m.Name
+		known := cmp.Or(one.Name, fmt.Sprint("not-started-", i))
+		if slices.Contains(one.PeerURLs, peerURL) {
+			known = name
 		}
 		for _, u := range one.PeerURLs {
-			initial = append(initial, name+"="+u)
+			initial = append(initial, known+"="+u)
 		}
 	}
-	m.initial, m.State = strings.Join(initial, ","), "existing"
+	return strings.Join(initial, ",")
 }
 
 // newMember makes a member with a name, a directory and a log of its own.

@@ -15,16 +15,23 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 )
+
+// T is the part of a test that is needed here. It is small so that a program that tests something can play it, too; its Fatal must
+// not return.
+type T interface {
+	Helper()
+	TempDir() string
+	Fatal(...any)
+}
 
 // Authority signs certificates and keeps their files in a directory.
 type Authority struct {
 	Dir  string
 	Cert *x509.Certificate
 
-	t   testing.TB
+	t   T
 	key crypto.Signer
 }
 
@@ -86,7 +93,7 @@ func Serial(n int64) Option {
 }
 
 // New makes an authority whose certificate, DIR/ca.crt, is signed by itself. It calls itself name.
-func New(t testing.TB, name string, options ...Option) *Authority {
+func New(t T, name string, options ...Option) *Authority {
 	t.Helper()
 	return newAuthority(t, nil, t.TempDir(), name, options)
 }
@@ -97,7 +104,7 @@ func (a *Authority) Intermediate(name string, options ...Option) *Authority {
 	return newAuthority(a.t, a, a.t.TempDir(), name, options)
 }
 
-func newAuthority(t testing.TB, parent *Authority, dir, name string, options []Option) *Authority {
+func newAuthority(t T, parent *Authority, dir, name string, options []Option) *Authority {
 	t.Helper()
 	a := &Authority{Dir: dir, t: t}
 	isCA := func(s *spec) {
@@ -150,7 +157,7 @@ func (a *Authority) RevocationList(next time.Time, leaves ...Leaf) []byte {
 }
 
 // Bundle writes the certificates of several authorities into one file.
-func Bundle(t testing.TB, file string, authorities ...*Authority) string {
+func Bundle(t T, file string, authorities ...*Authority) string {
 	t.Helper()
 	var all []byte
 	for _, a := range authorities {
@@ -161,7 +168,7 @@ func Bundle(t testing.TB, file string, authorities ...*Authority) string {
 }
 
 // Replace puts a file with this content in the place of another in one step, as careful operators do.
-func Replace(t testing.TB, file string, content []byte) {
+func Replace(t T, file string, content []byte) {
 	t.Helper()
 	must(t, os.WriteFile(file+".new", content, 0o600))
 	must(t, os.Rename(file+".new", file))
@@ -173,7 +180,7 @@ func (a *Authority) write(name string, content []byte) {
 }
 
 // sign makes a certificate and its key; without a parent it signs itself.
-func sign(t testing.TB, parent *Authority, name string, options []Option) (*x509.Certificate, crypto.Signer) {
+func sign(t T, parent *Authority, name string, options []Option) (*x509.Certificate, crypto.Signer) {
 	t.Helper()
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
 	must(t, err)
@@ -205,7 +212,7 @@ func block(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-func must(t testing.TB, err error) {
+func must(t T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
