@@ -1,0 +1,373 @@
+package report_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"quoin.dev/quoin/robustness/report"
+)
+
+// browser is a Chromium without a window, spoken to by the DevTools protocol over a pipe.
+type browser struct {
+	t       *testing.T
+	in      *bufio.Reader
+	out     *os.File
+	last    int
+	session string
+	// requests are the addresses that the page has asked for, complaints what the console shows.
+	requests, complaints []string
+	loaded               int
+}
+
+// answer is a message of the browser: an answer if it has an ID, else an event.
+type answer struct {
+	ID     int             `json:"id"`
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// startBrowser opens one with an empty page. The test is skipped where there is none.
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("there is no Chromium here (Debian: apt-get install chromium)")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	cmd := exec.CommandContext(ctx, path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
+	// What other processes of the browser still write would hold up Wait.
+	cmd.WaitDelay = time.Second
+	toBrowser, out := pipe(t)
+	in, fromBrowser := pipe(t)
+	cmd.ExtraFiles = []*os.File{toBrowser, fromBrowser}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	toBrowser.Close()
+	fromBrowser.Close()
+	b := &browser{t: t, in: bufio.NewReaderSize(in, 1<<20), out: out}
+	t.Cleanup(func() {
+		b.end()
+		_ = cmd.Wait() // it ends by itself after Browser.close, or by the deadline
+		cancel()
+	})
+	b.attach()
+	return b
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return r, w
+}
+
+// end asks the browser to end, and reads until it has.
+func (b *browser) end() {
+	fmt.Fprintf(b.out, `{"id":1000000,"method":"Browser.close"}`+"\x00")
+	for {
+		if _, err := b.in.ReadBytes(0); err != nil {
+			return
+		}
+	}
+}
+
+func (b *browser) attach() {
+	b.t.Helper()
+	var target struct {
+		TargetID string `json:"targetId"`
+	}
+	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	var session struct {
+		SessionID string `json:"sessionId"`
+	}
+	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &session)
+	b.session = session.SessionID
+	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
+		b.call(domain+".enable", nil, nil)
+	}
+}
+
+// call waits for the answer; events that come before it are noted.
+func (b *browser) call(method string, params map[string]any, result any) {
+	b.t.Helper()
+	b.last++
+	message := map[string]any{"id": b.last, "method": method, "params": params}
+	if params == nil {
+		message["params"] = map[string]any{}
+	}
+	if b.session != "" {
+		message["sessionId"] = b.session
+	}
+	data, err := json.Marshal(message)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := b.out.Write(append(data, 0)); err != nil {
+		b.t.Fatalf("%s: %v", method, err)
+	}
+	for {
+		a := b.next()
+		if a.ID != b.last {
+			continue
+		}
+		if a.Error != nil {
+			b.t.Fatalf("%s: %s", method, a.Error.Message)
+		}
+		if result != nil {
+			if err := json.Unmarshal(a.Result, result); err != nil {
+				b.t.Fatalf("%s: %v", method, err)
+			}
+		}
+		return
+	}
+}
+
+// next is the next message; the end of the browser ends the test.
+func (b *browser) next() answer {
+	b.t.Helper()
+	data, err := b.in.ReadBytes(0)
+	if err != nil {
+		b.t.Fatalf("the browser has ended: %v", err)
+	}
+	var a answer
+	if err := json.Unmarshal(bytes.TrimSuffix(data, []byte{0}), &a); err != nil {
+		b.t.Fatal(err)
+	}
+	switch a.Method {
+	case "Page.loadEventFired":
+		b.loaded++
+	case "Network.requestWillBeSent":
+		var p struct{ Request struct{ URL string } }
+		_ = json.Unmarshal(a.Params, &p) // an empty address is not the one of the page, and fails the test
+		b.requests = append(b.requests, p.Request.URL)
+	case "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded":
+		b.complaints = append(b.complaints, string(a.Params))
+	}
+	return a
+}
+
+// open loads a file and waits until it is there.
+func (b *browser) open(path string) {
+	b.t.Helper()
+	b.requests, b.complaints = nil, nil
+	before := b.loaded
+	b.call("Page.navigate", map[string]any{"url": "file://" + path}, nil)
+	for b.loaded == before {
+		b.next()
+	}
+}
+
+// text is what an expression is in the page, as a string.
+func (b *browser) text(expression string) string {
+	b.t.Helper()
+	var r struct {
+		Result struct {
+			Value any `json:"value"`
+		} `json:"result"`
+		ExceptionDetails json.RawMessage `json:"exceptionDetails"`
+	}
+	b.call("Runtime.evaluate", map[string]any{"expression": "String(" + expression + ")", "returnByValue": true}, &r)
+	if r.ExceptionDetails != nil {
+		b.t.Fatalf("%s: %s", expression, r.ExceptionDetails)
+	}
+	return fmt.Sprint(r.Result.Value)
+}
+
+func (b *browser) press(key string) {
+	b.t.Helper()
+	down := map[string]any{"type": "keyDown", "key": key}
+	if len(key) == 1 {
+		down["text"] = key
+	}
+	b.call("Input.dispatchKeyEvent", down, nil)
+	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key}, nil)
+}
+
+func (b *browser) mouse(kind string, x, y float64) {
+	b.t.Helper()
+	params := map[string]any{"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+	b.call("Input.dispatchMouseEvent", params, nil)
+}
+
+func (b *browser) screen(width, height int, phone bool, scheme string) {
+	b.t.Helper()
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}, nil)
+	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+}
+
+// quiet checks that the page has asked for nothing but itself, and that nothing complained.
+func (b *browser) quiet(path string) {
+	b.t.Helper()
+	if want := []string{"file://" + path}; !slices.Equal(b.requests, want) {
+		b.t.Errorf("it loaded %q instead of %q", b.requests, want)
+	}
+	if len(b.complaints) > 0 {
+		b.t.Errorf("the console says %s", b.complaints)
+	}
+}
+
+// TestInABrowser is one test, since a browser takes long to start.
+func TestInABrowser(t *testing.T) {
+	b := startBrowser(t)
+	path := filepath.Join(reported(t, found(crafted(7, 5000))), report.PageName)
+	evil := filepath.Join(reported(t, hostileRecordWithLogs()), report.PageName)
+	for name, test := range map[string]func(*browser, string){
+		"it shows the page": showsThePage, "keys and dragging zoom": zooms, "the filter keeps lines that match": filters, "pictures come when they are wanted": showsPictures,
+	} {
+		t.Run(name, func(t *testing.T) { b.t = t; test(b, path) })
+	}
+	t.Run("hostile values do nothing", func(t *testing.T) { b.t = t; runsNothing(b, evil) })
+	b.t = t
+}
+
+func showsThePage(b *browser, path string) {
+	t := b.t
+	b.screen(1280, 900, false, "light")
+	b.open(path)
+	b.quiet(path)
+	if got := b.text(`document.querySelector(".stamp").textContent`); !strings.Contains(got, "FAILED") {
+		t.Errorf("the verdict is %q", got)
+	}
+	for _, name := range []string{"m0", "m1", "m2"} {
+		if b.text(fmt.Sprintf(`!!document.querySelector("svg[aria-label=%s] .leader")`, name)) != "true" {
+			t.Errorf("the lane of %s does not show that it led", name)
+		}
+	}
+	if got := b.text(`document.querySelectorAll(".pins a").length`); got != "2" {
+		t.Errorf("%s pins", got)
+	}
+}
+
+func zooms(b *browser, path string) {
+	t := b.t
+	b.screen(1280, 900, false, "light")
+	b.open(path)
+	shown := `document.getElementById("range").textContent`
+	whole := b.text(shown)
+	b.text(`document.getElementById("board").focus()`)
+	b.press("n")
+	if got := b.text(`document.getElementById("told").textContent`); !strings.Contains(got, "8.000 s") || !strings.Contains(got, "kill m0") {
+		t.Errorf("the first event reads %q", got)
+	}
+	b.press("+")
+	b.press("+")
+	zoomed := b.text(shown)
+	if zoomed == whole {
+		t.Errorf("after two times plus it still shows %s", zoomed)
+	}
+	b.press("0")
+	if got := b.text(shown); got != whole {
+		t.Errorf("after 0 it shows %s instead of %s", got, whole)
+	}
+	// From a third to two thirds of the time line.
+	b.text(`document.getElementById("board").scrollIntoView()`)
+	var r struct{ Left, Width, Top float64 }
+	if err := json.Unmarshal([]byte(b.text(`(() => { const r = document.querySelector(".rate .track").getBoundingClientRect(); return JSON.stringify({ left: r.left, width: r.width, top: r.top + 20 }) })()`)), &r); err != nil {
+		t.Fatal(err)
+	}
+	b.mouse("mousePressed", r.Left+r.Width/3, r.Top)
+	b.mouse("mouseMoved", r.Left+r.Width/2, r.Top)
+	b.mouse("mouseMoved", r.Left+r.Width*2/3, r.Top)
+	b.mouse("mouseReleased", r.Left+r.Width*2/3, r.Top)
+	if got := b.text(shown); !strings.HasPrefix(got, "10.3") {
+		t.Errorf("after dragging it shows %s", got)
+	}
+	b.quiet(path)
+}
+
+func showsPictures(b *browser, path string) {
+	b.open(path)
+	b.quiet(path)
+	b.text(`document.querySelector("details.picture summary").click()`)
+	for len(b.requests) < 2 {
+		b.next()
+	}
+	if want := "linearizable-k3.html"; !strings.HasSuffix(b.requests[1], want) {
+		b.t.Errorf("the picture is %s instead of %s", b.requests[1], want)
+	}
+}
+
+func filters(b *browser, path string) {
+	t := b.t
+	b.open(path)
+	b.text(`(() => { const f = document.getElementById("filter"); f.value = "LOST connection"; f.dispatchEvent(new Event("input")) })()`)
+	lines := b.text(`[...document.querySelectorAll("tr.line")].filter((r) => r.checkVisibility()).length`)
+	others := b.text(`[...document.querySelectorAll("tr.line")].filter((r) => r.checkVisibility() && !r.textContent.includes("lost connection")).length`)
+	if lines == "0" || others != "0" {
+		t.Errorf("%s lines are shown, %s of them do not match", lines, others)
+	}
+}
+
+func runsNothing(b *browser, path string) {
+	t := b.t
+	b.open(path)
+	b.quiet(path)
+	if got := b.text(`document.title`); strings.HasPrefix(got, "owned") {
+		t.Error("a value of the record ran as a script")
+	}
+	b.text(`document.getElementById("board").focus()`)
+	b.press("n")
+	if got := b.text(`document.getElementById("readout").children.length > 3`); got != "true" {
+		t.Error("the script of the page does not run")
+	}
+}
+
+// TestScreenshots shows how the pages look, to people: QUOIN_LAB_SCREENSHOTS names a directory for them.
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("QUOIN_LAB_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("QUOIN_LAB_SCREENSHOTS names no directory for pictures")
+	}
+	b := startBrowser(t)
+	passed, failed := crafted(7, 5000), found(crafted(7, 5000))
+	for name, path := range map[string]string{
+		"passed": filepath.Join(reported(t, passed), report.PageName), "failed": filepath.Join(reported(t, failed), report.PageName),
+		"index": filepath.Join(indexed(t), report.IndexName),
+	} {
+		for _, look := range []struct {
+			name          string
+			width, height int
+			phone         bool
+			scheme        string
+		}{{"desktop", 1280, 900, false, "light"}, {"dark", 1280, 900, false, "dark"}, {"phone", 390, 844, true, "light"}, {"wall", 2560, 1440, false, "dark"}} {
+			b.screen(look.width, look.height, look.phone, look.scheme)
+			b.open(path)
+			var shot struct{ Data string }
+			b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true, "format": "png"}, &shot)
+			data, err := base64.StdEncoding.DecodeString(shot.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(dir, name+"-"+look.name+".png"), string(data))
+			if wide := b.text(`document.documentElement.scrollWidth > innerWidth`); wide == "true" {
+				t.Errorf("%s on a %s is wider than the screen", name, look.name)
+			}
+		}
+	}
+}
