@@ -78,8 +78,11 @@ func (u *authUser) step() {
 	case n < 13:
 		_, _ = u.remove(&pb.DeleteRangeRequest{Key: []byte(u.key()), PrevKv: u.chance(2)})
 	default:
-		// What it may not in the branch that is not taken counts as well.
+		// What it may not in the branch that is not taken counts as well, and so does what is nested.
 		r := guarded(u.key(), compareVersion(u.key(), u.random.Int64N(2)), putOp(putRequest(u.key(), u.value())))
+		if u.chance(2) {
+			r = &pb.TxnRequest{Success: []*pb.RequestOp{txnOp(r)}}
+		}
 		_, _ = u.txn(r)
 	}
 }
