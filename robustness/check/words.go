@@ -162,5 +162,8 @@ func describeResponse(m any) string {
 }
 
 func describeKV(kv *mvccpb.KeyValue) string {
+	if kv == nil {
+		return "none"
+	}
 	return fmt.Sprintf("%q = %.24q (%d)", kv.Key, kv.Value, kv.ModRevision)
 }
