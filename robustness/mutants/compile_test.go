@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"quoin.dev/quoin/robustness/build"
 )
 
 // listed is what `go list` says of a package.
@@ -28,7 +30,7 @@ type listed struct {
 // types are checked, which is most of what a compiler refuses, against what is compiled of the other packages already.
 func TestEveryMutantCompiles(t *testing.T) {
 	mutants := all(t)
-	root, err := repository()
+	root, err := build.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

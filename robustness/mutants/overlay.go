@@ -1,8 +1,8 @@
 package mutants
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,7 +11,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+
+	"quoin.dev/quoin/robustness/build"
 )
+
+// plantTimeout bounds two short commands.
+const plantTimeout = time.Minute
 
 // Overlay plants the bug into copies of the source files below dir, which it makes, and returns the file there that
 // `go build -overlay` takes. base are replacements that the build has already, by the absolute path of what they replace; the
@@ -23,7 +29,9 @@ func (m Mutant) Overlay(dir string, base map[string]string) (file string, err er
 			err = fmt.Errorf("mutants: plant %s: %w", m.Name, err)
 		}
 	}()
-	root, err := repository()
+	ctx, cancel := context.WithTimeout(context.Background(), plantTimeout)
+	defer cancel()
+	root, err := build.Root(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -52,7 +60,7 @@ func (m Mutant) Overlay(dir string, base map[string]string) (file string, err er
 		}
 		replace[original] = copied
 	}
-	if err := m.apply(tree); err != nil {
+	if err := m.apply(ctx, tree); err != nil {
 		return "", err
 	}
 	file = filepath.Join(dir, "overlay.json")
@@ -72,8 +80,8 @@ func (m Mutant) Files() []string {
 }
 
 // apply changes the copies. git takes a place whose lines all match, and nothing less.
-func (m Mutant) apply(tree string) error {
-	cmd := exec.Command("git", "apply", "-")
+func (m Mutant) apply(ctx context.Context, tree string) error {
+	cmd := exec.CommandContext(ctx, "git", "apply", "-")
 	cmd.Dir, cmd.Stdin = tree, strings.NewReader(string(m.patch))
 	// A repository around the tree, or one that the environment names, would make git look there for the files.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GIT_") })
@@ -82,19 +90,6 @@ func (m Mutant) apply(tree string) error {
 		return fmt.Errorf("the patch does not fit the source any more: %w\n%s", err, out)
 	}
 	return nil
-}
-
-// repository finds the top of the repository that the working directory is in: it is where go.work is.
-func repository() (string, error) {
-	out, err := exec.Command("go", "env", "GOWORK").Output()
-	if err != nil {
-		return "", fmt.Errorf("go env: %w", err)
-	}
-	work := strings.TrimSpace(string(out))
-	if work == "" || work == "off" {
-		return "", errors.New("there is no go.work above the working directory, or it is switched off")
-	}
-	return filepath.Dir(work), nil
 }
 
 func copyFile(from, to string) error {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"quoin.dev/quoin/robustness/build"
 )
 
 // replacements plants a mutant and reads the file that tells the go command.
@@ -51,7 +53,7 @@ func TestOverlayInsideOfTheRepository(t *testing.T) {
 
 func TestOverlayOnTopOfAnother(t *testing.T) {
 	m, dir := all(t)[0], t.TempDir()
-	root, err := repository()
+	root, err := build.Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
