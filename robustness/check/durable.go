@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/quoin/robustness/check/eventlog"
 	"quoin.dev/quoin/robustness/check/waldir"

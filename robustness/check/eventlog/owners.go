@@ -49,13 +49,22 @@ type Owners struct {
 	byValue map[string][]int // operations by a key and a value that they may put
 	deletes []int            // operations of unknown effect that may delete, in the order of their calls
 	locks   map[string][]int // by the key of the lock
-	alive   map[int64]time.Duration
+	leases  map[int64]*sighting
+}
+
+// sighting is what operations have said about a lease.
+type sighting struct {
+	ttl time.Duration
+	// renewals are those that were answered.
+	renewals []*history.Operation
+	// alive is until when it was seen to be there.
+	alive time.Duration
 }
 
 // Own finds out who made the changes of a log.
 func Own(r *history.Record, l *Log) *Owners {
 	o := &Owners{
-		log: l, record: r, Made: map[int]int64{}, byValue: map[string][]int{}, locks: map[string][]int{}, alive: map[int64]time.Duration{},
+		log: l, record: r, Made: map[int]int64{}, byValue: map[string][]int{}, locks: map[string][]int{}, leases: map[int64]*sighting{},
 		owner: make([]Owner, len(l.changes)),
 	}
 	for i := range o.owner {
@@ -133,7 +142,7 @@ func (o *Owners) times() {
 func (o *Owners) prepare() {
 	for i := range o.record.Operations {
 		op := &o.record.Operations[i]
-		o.seeAlive(op)
+		o.seeLease(op)
 		if op.Outcome == history.Refused {
 			continue
 		}
@@ -155,22 +164,51 @@ func (o *Owners) prepare() {
 	slices.SortStableFunc(o.deletes, func(a, b int) int { return cmp.Compare(o.record.Operations[a].Call, o.record.Operations[b].Call) })
 }
 
-// seeAlive notes until when leases were seen to be there.
-func (o *Owners) seeAlive(op *history.Operation) {
-	see := func(id int64) { o.alive[id] = max(o.alive[id], op.Call) }
+// seeLease notes what an operation says about a lease.
+func (o *Owners) seeLease(op *history.Operation) {
 	if op.Outcome != history.OK {
 		return
 	}
+	var id, ttl int64
 	switch r := op.Request.(type) {
+	case *pb.LeaseGrantRequest:
+		answer, _ := op.Response.(*pb.LeaseGrantResponse)
+		id, ttl = answer.GetID(), answer.GetTTL()
 	case *pb.LeaseKeepAliveRequest:
-		if a, _ := op.Response.(*pb.LeaseKeepAliveResponse); a.GetTTL() > 0 {
-			see(r.ID)
-		}
+		answer, _ := op.Response.(*pb.LeaseKeepAliveResponse)
+		id, ttl = r.ID, answer.GetTTL()
 	case *pb.LeaseRevokeRequest:
-		see(r.ID)
+		id = r.ID
 	case *pb.PutRequest:
-		see(r.Lease)
+		id = r.Lease
 	}
+	if id == 0 {
+		return
+	}
+	if o.leases[id] == nil {
+		o.leases[id] = new(sighting)
+	}
+	l := o.leases[id]
+	if l.ttl = max(l.ttl, time.Duration(ttl)*time.Second); ttl > 0 {
+		l.renewals = append(l.renewals, op)
+	}
+	if _, renewed := op.Request.(*pb.LeaseKeepAliveRequest); !renewed || ttl > 0 {
+		l.alive = max(l.alive, op.Call)
+	}
+}
+
+// mayHaveEnded tells whether the time of a lease may have been over when a change was made, and whether nobody has seen it since.
+func (o *Owners) mayHaveEnded(id int64, c *Change) bool {
+	l, latest := o.leases[id], o.at[c.Revision-First]
+	if l == nil {
+		return true
+	}
+	for _, r := range l.renewals {
+		if r.Return <= latest && r.Call+l.ttl > latest {
+			return false
+		}
+	}
+	return l.alive <= latest
 }
 
 func valueKey(key, value []byte) string { return string(key) + "\x00=" + string(value) }
@@ -263,15 +301,16 @@ func (o *Owners) byLock(c *Change) bool {
 		if e.Type == mvccpb.Event_PUT {
 			return o.give(c, Owner{Operation: i, Part: true})
 		}
-		if op.Outcome == history.Unknown && !o.unlocked(e.Kv.Key, c) && o.endedLease(c) == 0 {
+		ended := o.endedLease(c)
+		if op.Outcome == history.Unknown && !o.otherwise(c) && (ended == 0 || !o.mayHaveEnded(ended, c)) {
 			return o.give(c, Owner{Operation: i, Part: true})
 		}
 	}
 	return false
 }
 
-// unlocked tells whether there is another operation that may have deleted the key of a lock.
-func (o *Owners) unlocked(key []byte, c *Change) bool {
+// otherwise tells whether there is another operation that may have made a change.
+func (o *Owners) otherwise(c *Change) bool {
 	return slices.ContainsFunc(o.deletes, func(i int) bool {
 		_, made := o.Made[i]
 		return !made && o.couldExactly(i, c)
@@ -297,7 +336,7 @@ func (o *Owners) byDelete(c *Change) bool {
 		case answered != 0 && answered != c.Revision:
 		case revokes && r.ID == ended:
 			revokedBy = i
-		case answered == c.Revision, ended == 0, o.alive[ended] > o.at[c.Revision-First]:
+		case answered == c.Revision, ended == 0, !o.mayHaveEnded(ended, c):
 			return o.give(c, Owner{Operation: i})
 		}
 	}
