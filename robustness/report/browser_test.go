@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -41,8 +40,8 @@ type answer struct {
 	} `json:"error"`
 }
 
-// startBrowser opens one with an empty page. The test is skipped where there is none.
-func startBrowser(t *testing.T) *browser {
+// startBrowser opens one with an empty page, for so long. The test is skipped where there is none.
+func startBrowser(t *testing.T, limit time.Duration) *browser {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -54,7 +53,7 @@ func startBrowser(t *testing.T) *browser {
 	if path == "" {
 		t.Skip("there is no Chromium here (Debian: apt-get install chromium)")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	cmd := exec.CommandContext(ctx, path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
 	// What other processes of the browser still write would hold up Wait.
@@ -221,6 +220,14 @@ func (b *browser) screen(width, height int, phone bool, scheme string) {
 	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
+// shoot takes a picture of the whole page, or of what is seen of it.
+func (b *browser) shoot(path string, whole bool) {
+	b.t.Helper()
+	var shot struct{ Data []byte }
+	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": whole, "format": "png"}, &shot)
+	write(b.t, path, string(shot.Data))
+}
+
 // quiet checks that the page has asked for nothing but itself, and that nothing complained.
 func (b *browser) quiet(path string) {
 	b.t.Helper()
@@ -234,7 +241,7 @@ func (b *browser) quiet(path string) {
 
 // TestInABrowser is one test, since a browser takes long to start.
 func TestInABrowser(t *testing.T) {
-	b := startBrowser(t)
+	b := startBrowser(t, time.Minute)
 	path := filepath.Join(reported(t, found(crafted(7, 5000))), report.PageName)
 	evil := filepath.Join(reported(t, hostileRecordWithLogs()), report.PageName)
 	for name, test := range map[string]func(*browser, string){
@@ -344,7 +351,7 @@ func TestScreenshots(t *testing.T) {
 	if dir == "" {
 		t.Skip("QUOIN_LAB_SCREENSHOTS names no directory for pictures")
 	}
-	b := startBrowser(t)
+	b := startBrowser(t, 5*time.Minute)
 	passed, failed := crafted(7, 5000), found(crafted(7, 5000))
 	for name, path := range map[string]string{
 		"passed": filepath.Join(reported(t, passed), report.PageName), "failed": filepath.Join(reported(t, failed), report.PageName),
@@ -358,13 +365,16 @@ func TestScreenshots(t *testing.T) {
 		}{{"desktop", 1280, 900, false, "light"}, {"dark", 1280, 900, false, "dark"}, {"phone", 390, 844, true, "light"}, {"wall", 2560, 1440, false, "dark"}} {
 			b.screen(look.width, look.height, look.phone, look.scheme)
 			b.open(path)
-			var shot struct{ Data string }
-			b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true, "format": "png"}, &shot)
-			data, err := base64.StdEncoding.DecodeString(shot.Data)
-			if err != nil {
-				t.Fatal(err)
+			b.shoot(filepath.Join(dir, name+"-"+look.name+".png"), true)
+			if name != "index" {
+				b.text(`document.getElementById("board").focus({ preventScroll: true })`)
+				b.press("n")
+				b.shoot(filepath.Join(dir, name+"-"+look.name+"-top.png"), false)
+				b.text(`document.getElementById("findings").scrollIntoView()`)
+				b.shoot(filepath.Join(dir, name+"-"+look.name+"-findings.png"), false)
+				b.text(`document.querySelectorAll(".log").forEach((l) => l.open = true) || document.getElementById("logs").scrollIntoView()`)
+				b.shoot(filepath.Join(dir, name+"-"+look.name+"-logs.png"), false)
 			}
-			write(t, filepath.Join(dir, name+"-"+look.name+".png"), string(data))
 			if wide := b.text(`document.documentElement.scrollWidth > innerWidth`); wide == "true" {
 				t.Errorf("%s on a %s is wider than the screen", name, look.name)
 			}

@@ -20,11 +20,8 @@ type chart struct {
 
 type path struct{ Class, D string }
 
-// gridLine is one value of the axis; Top is a percent of the height.
-type gridLine struct {
-	Top, Text string
-	Y         string
-}
+// gridLine is one value of the axis.
+type gridLine struct{ Y, Text string }
 
 // rateChart stacks what was refused and what is unknown upon what was answered well. Each is painted over the next.
 func rateChart(s *series) chart {
@@ -91,7 +88,7 @@ func latencyChart(s *series) chart {
 	}}
 	for e := from; e <= to; e++ {
 		d := time.Duration(math.Pow(10, e) * float64(time.Second))
-		c.Lines = append(c.Lines, lineAt(y(d), strings.TrimSuffix(d.String(), ".0s")))
+		c.Lines = append(c.Lines, lineAt(y(d), round(d)))
 	}
 	c.Description = fmt.Sprintf("Median and 99th percentile of what answered operations took, in steps of %s, on a logarithmic scale; at most %s.", s.width, short(high))
 	return c
@@ -117,8 +114,19 @@ func (s *series) steps(y func(bucket) float64) string {
 	return b.String()
 }
 
+// round shows a power of ten.
+func round(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d µs", d.Microseconds())
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%d s", int(d.Seconds()))
+}
+
 func lineAt(y float64, text string) gridLine {
-	return gridLine{Top: fmt.Sprintf("%.2f%%", 100*y/chartHeight), Y: number(y), Text: text}
+	return gridLine{Y: number(y), Text: text}
 }
 
 // decade is a power of ten seconds, between 10 µs and 1000 s.

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"html/template"
 	"path/filepath"
 	"slices"
@@ -60,11 +61,11 @@ func (p *index) verdict() (verdict, sentence string) {
 	runs := counted(len(p.Runs), "run", "runs")
 	switch {
 	case p.FailedRuns > 0:
-		return Failed, counted(p.FailedRuns, "run", "runs") + " of " + runs + " failed; first " + p.Runs[0].Scenario + ": " + p.Runs[0].Sentence
+		return Failed, fmt.Sprint(p.FailedRuns) + " of " + runs + " failed. In " + p.Runs[0].Scenario + ", " + p.Runs[0].Sentence
 	case p.PassedRuns > 0 && p.UnjudgedRuns == 0:
 		return Passed, runs + ", and every check that judged holds."
 	}
-	return Unjudged, counted(p.UnjudgedRuns, "run", "runs") + " of " + runs + " not judged."
+	return Unjudged, fmt.Sprint(p.UnjudgedRuns) + " of " + runs + " not judged."
 }
 
 func (p *index) row(dir string, s Summary) indexRun {

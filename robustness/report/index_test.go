@@ -58,7 +58,7 @@ func TestTheIndexLeadsToEveryRunAndShowsFailuresFirst(t *testing.T) {
 	if got := strings.Join(links[:3], " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if !strings.Contains(string(page), "1 run of 3 runs failed") {
+	if !strings.Contains(string(page), "1 of 3 runs failed") {
 		t.Error("the first sentence does not say how many failed")
 	}
 	if all := readSuites(t, root); len(all.Suites) != 3 || all.Tests != 7+7+3 || all.Failures != 2 {
