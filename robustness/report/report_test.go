@@ -223,7 +223,10 @@ func TestHostileValuesAreInert(t *testing.T) {
 }
 
 func TestALongRunHasASmallPage(t *testing.T) {
-	r := crafted(7, 50_000)
+	r := crafted(7, 70_000)
+	if len(r.Operations) < 50_000 {
+		t.Fatalf("only %d operations", len(r.Operations))
+	}
 	f := history.Finding{Text: strings.Repeat("much ", 2000), At: time.Second}
 	for i := range 500 {
 		f.Operations = append(f.Operations, i)
@@ -240,7 +243,8 @@ func TestALongRunHasASmallPage(t *testing.T) {
 	if err := report.Write(dir, r); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begin); took > 10*time.Second {
+	// It needs less than a second of one core; the rest is for machines that are busy.
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 	page := read(t, dir, report.PageName)
