@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"quoin.dev/client"
 
@@ -116,18 +117,11 @@ func New(ctx context.Context, o Options) (*Cluster, error) {
 
 // Start starts all members and waits until each is ready.
 func (c *Cluster) Start(ctx context.Context) error {
-	members := c.Members()
-	for _, m := range members {
-		if err := m.Launch(ctx); err != nil {
-			return err
-		}
+	var group errgroup.Group
+	for _, m := range c.Members() {
+		group.Go(func() error { return m.Start(ctx) })
 	}
-	for _, m := range members {
-		if err := m.WaitReady(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return group.Wait()
 }
 
 // closeTimeout bounds how long Close waits for the members to end.
@@ -137,11 +131,11 @@ const closeTimeout = 30 * time.Second
 func (c *Cluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	var all []error
+	var group errgroup.Group
 	for _, m := range slices.Concat(c.Members(), c.Former()) {
-		all = append(all, m.Kill(ctx))
+		group.Go(func() error { return m.Kill(ctx) })
 	}
-	return errors.Join(all...)
+	return group.Wait()
 }
 
 // Members are those that belong to the cluster, whether they run or not.

@@ -12,6 +12,7 @@ import (
 	"quoin.dev/client"
 
 	"quoin.dev/quoin/robustness/node"
+	"quoin.dev/quoin/robustness/node/containers"
 	"quoin.dev/quoin/robustness/node/namespaces"
 )
 
@@ -24,6 +25,23 @@ func inNamespaces(t *testing.T) node.Host {
 		t.Skip(err)
 	}
 	h, err := namespaces.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func inContainers(t *testing.T) node.Host {
+	t.Helper()
+	if err := containers.Check(t.Context()); err != nil {
+		t.Skip(err)
+	}
+	h, err := containers.New(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,21 +150,24 @@ func survives(t *testing.T, o Options) {
 
 func TestThreeMembersOutliveTheirLeader(t *testing.T) {
 	p := quoin(t)
-	dir := t.TempDir()
-	survives(t, Options{Host: inNamespaces(t), Dir: dir, Programs: []Program{p, p, p}})
-	for i := range 3 {
-		for _, name := range []string{fmt.Sprintf("m%d.log", i), fmt.Sprintf("m%d.data/member/wal", i)} {
-			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-				t.Error(err)
+	for _, host := range []func(*testing.T) node.Host{inNamespaces, inContainers} {
+		t.Run("", func(t *testing.T) {
+			dir := t.TempDir()
+			survives(t, Options{Host: host(t), Dir: dir, Programs: []Program{p, p, p}})
+			for i := range 3 {
+				for _, name := range []string{fmt.Sprintf("m%d.log", i), fmt.Sprintf("m%d.data/member/wal", i)} {
+					if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+						t.Error(err)
+					}
+				}
 			}
-		}
+		})
 	}
 }
 
 func TestTLS(t *testing.T) {
 	p := quoin(t)
-	o := Options{Host: inNamespaces(t), Programs: []Program{p, p, p}, TLS: true}
-	survives(t, o)
+	survives(t, Options{Host: inContainers(t), Programs: []Program{p, p, p}, TLS: true})
 }
 
 func TestQuoinBesideEtcd(t *testing.T) {
@@ -174,7 +195,8 @@ func TestQuoinBesideEtcd(t *testing.T) {
 
 func TestLearnerThatIsPromotedAndRemoved(t *testing.T) {
 	p := quoin(t)
-	ctx, c := start(t, Options{Host: inNamespaces(t), Programs: []Program{p, p}})
+	// Without the flag, members have to be connected for some seconds before the cluster may be changed.
+	ctx, c := start(t, Options{Host: inNamespaces(t), Programs: []Program{p, p}, Flags: []string{"--strict-reconfig-check=false"}})
 	put(ctx, t, c, "early")
 	m, err := c.Add(ctx, p, true)
 	if err != nil {

@@ -42,11 +42,11 @@ type Node interface {
 	PID() int
 	// Ended is closed when the present process has ended; it is closed before the first one.
 	Ended() <-chan struct{}
-	// ExitCode is that of the last process, -1 after a signal.
+	// ExitCode is that of the last process, -1 after a signal. One above 128 can not be told from a signal in a container.
 	ExitCode() int
 	// NetNS opens the network namespace. That of a container is a new one with each process; the caller closes it.
 	NetNS() (*os.File, error)
-	// OnStart calls f for each process, when its network namespace is there. In a container that is before the program runs where
-	// that can be had, else right after.
+	// OnStart calls f for each start, when the network namespace is there and the program does not run yet. The file is not f's to
+	// keep or to close. An error of f is one of the start.
 	OnStart(f func(netns *os.File) error)
 }

@@ -150,7 +150,6 @@ func (p *process) ExitCode() int {
 
 func (p *process) NetNS() (*os.File, error) { return p.space.open() }
 
-// OnStart calls f before the program runs. The file belongs to the node.
 func (p *process) OnStart(f func(netns *os.File) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -25,6 +25,9 @@ import (
 // timeout bounds every wait.
 const timeout = 30 * time.Second
 
+// Probe is the package of the program that the test runs.
+const Probe = "quoin.dev/quoin/robustness/node/nodetest/probe"
+
 // lab is what the parts of the test share.
 type lab struct {
 	*testing.T
@@ -43,7 +46,7 @@ func Test(t *testing.T, newHost func() node.Host) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, err := build.Static(ctx, build.Spec{Package: "quoin.dev/quoin/robustness/node/nodetest/probe", Dir: root})
+	binary, err := build.Static(ctx, build.Spec{Package: Probe, Dir: root})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,8 +102,10 @@ func log(l *lab, _, second node.Node) {
 	for i := range 3 {
 		l.start(second, fmt.Sprint(i))
 		text := fmt.Sprint("last words ", i)
-		_, _ = l.get(second, "/say", "text", text) // breaks, since the process ends
-		l.ended(second)
+		if _, err := l.get(second, "/say", "text", text); err != nil {
+			l.Fatal(err)
+		}
+		l.kill(second)
 		want = append(want, fmt.Sprintf("probe begins [%d]", i), text)
 	}
 	if got := l.said(second)[before:]; strings.Join(got, "\n") != strings.Join(want, "\n") {
