@@ -178,18 +178,6 @@ func judge(t *testing.T, name string, r *history.Record, o check.Options) histor
 	return history.Verdict{}
 }
 
-// failing are the checks that find something in a record.
-func failing(r *history.Record, o check.Options) map[string]history.Verdict {
-	check.Run(context.Background(), r, o)
-	out := map[string]history.Verdict{}
-	for _, v := range r.Verdicts {
-		if len(v.Findings) > 0 {
-			out[v.Check] = v
-		}
-	}
-	return out
-}
-
 func texts(v history.Verdict) string {
 	var all []string
 	for _, f := range v.Findings {

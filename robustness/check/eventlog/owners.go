@@ -203,8 +203,8 @@ func (o *Owners) mayHaveEnded(id int64, c *Change) bool {
 	if l == nil {
 		return true
 	}
-	for _, r := range l.renewals {
-		if r.Return <= latest && r.Call+l.ttl > latest {
+	for _, r := range l.renewals { // one that was answered was before the end, whenever the answer came
+		if r.Call+l.ttl > latest {
 			return false
 		}
 	}
