@@ -16,6 +16,7 @@ var promises = []promise{
 	{"watch-delivery", "What was changed reaches every watch of everything within a bound.", watchDelivery},
 	{"durable", "What was acknowledged is in the logs on the disks of most voters, and was not taken back.", durable},
 	{"hashes", "All members hold the same when all is quiet.", hashes},
+	{"members", "All members list the members of the cluster, each with its vote, when all is quiet.", members},
 	{"leases", "A lease lives for its time after each renewal, not much longer, and its keys end with it.", leases},
 	{"locks", "A lock has one holder at a time.", locks},
 	{"available", "Writes go on while a majority is there, and soon after it is back.", available},

@@ -137,6 +137,8 @@ type End struct {
 	Hash            uint32
 	// HashRevision is the revision that all members were hashed at.
 	HashRevision int64
+	// Members are those that it lists, by name and in order; a learner has "(learner)" behind its name.
+	Members []string
 	// DataDir is where its files are, relative to the directory of the run; empty when they were not kept.
 	DataDir string
 	// Error says why the rest is not known.

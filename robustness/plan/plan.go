@@ -39,9 +39,9 @@ type Step struct {
 	Amount int `json:",omitempty"`
 }
 
-// String is one line.
+// String is one line, as in "kill leader for 2s".
 func (s Step) String() string {
-	text := fmt.Sprintf("at %s: %s", s.At, s.Fault)
+	text := s.Fault
 	if s.Victims != "" {
 		text += " " + s.Victims
 	}
@@ -98,7 +98,7 @@ func (p *Plan) Only(places []int) *Plan {
 func (p *Plan) String() string {
 	lines := []string{fmt.Sprintf("%s, seed %d, load for %s, %d faults", p.Scenario, p.Seed, p.Duration, len(p.Steps))}
 	for _, s := range p.Steps {
-		lines = append(lines, "  "+s.String())
+		lines = append(lines, fmt.Sprintf("  at %s: %s", s.At, s))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -28,6 +28,7 @@ var parts = []part{
 	{"fuzz", "every fuzz target of the workspace, for a few seconds", fuzz},
 	{"e2e", "real processes: one member, clusters, kills", endToEnd},
 	{"interop", "etcd's client, command line and data directories against quoin", interop},
+	{"robustness", "the lab: clusters in containers and namespaces, harmed and judged", robustness},
 	{"distribution", "the same bytes from the go command, Bazel and Nix, where these can be had", distribution},
 }
 

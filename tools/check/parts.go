@@ -72,7 +72,7 @@ func unit(c *counts) error {
 		return fmt.Errorf("go list: %w", err)
 	}
 	for _, p := range strings.Fields(string(list)) {
-		if !strings.HasPrefix(p, "quoin.dev/quoin/e2e") {
+		if !strings.HasPrefix(p, "quoin.dev/quoin/e2e") && !strings.HasPrefix(p, "quoin.dev/quoin/robustness") {
 			packages = append(packages, p)
 		}
 	}
@@ -88,3 +88,6 @@ func interop(c *counts) error {
 	}
 	return goTest(c, "e2e/interop", "-count=1", "-parallel=3", "-timeout=45m", "./...")
 }
+
+// robustness runs one package at a time: clusters that are harmed and timed must not compete with each other.
+func robustness(c *counts) error { return goTest(c, "", "-p=1", "-timeout=40m", "./robustness/...") }
