@@ -85,7 +85,7 @@ func missingOf(have map[string]int, want []string) string {
 // There must be no error of a request that a member takes for wrong: it would be a mistake of the load.
 func TestTheMixedLoadIsValid(t *testing.T) {
 	o := Options{Seed: 3, Targets: []Target{startMember(t).Target}, Patient: true}
-	r := loadFor(t, o, func(r *Recorder) bool { return len(r.Operations()) >= 800 }, Mixed{Rate: 2000, Keys: 3})
+	r := loadFor(t, o, func(r *Recorder) bool { return len(r.Operations()) >= 400 }, Mixed{Rate: 2000, Keys: 3})
 	consistent(t, r)
 	complete(t, r, o.Targets[0])
 	for _, op := range r.Operations() {
