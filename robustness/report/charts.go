@@ -134,10 +134,10 @@ func decade(d time.Duration, round func(float64) float64) float64 {
 	return min(max(round(math.Log10(max(d.Seconds(), 1e-9))), -5), 3)
 }
 
-// roundUp is the next of 1, 2 and 5 times a power of ten.
+// roundUp is the next number that reads well, of which the half does, too.
 func roundUp(v float64) float64 {
 	for step := 1.0; ; step *= 10 {
-		for _, m := range []float64{1, 2, 5} {
+		for _, m := range []float64{1, 2, 3, 4, 5, 6, 8} {
 			if v <= m*step {
 				return m * step
 			}

@@ -2,18 +2,14 @@ package report
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"quoin.dev/quoin/robustness/history"
-	"quoin.dev/quoin/robustness/report/words"
 )
 
 // Bounds of what is read and shown of logs.
@@ -22,7 +18,7 @@ const (
 	maxLineBytes = 64 << 10 // the rest of a line is left out
 	lineRunes    = 400      // shown of one line
 	tailLines    = 25       // the end of a log is always shown
-	// A line is near to a moment if it is at most so much before or behind it.
+	// What is near to a moment is at most so much before or behind it.
 	before, behind = time.Second, 3 * time.Second
 )
 
@@ -48,29 +44,43 @@ type logLine struct {
 
 // readLogs reads the logs of all members. Each may fill its part of the lines.
 func readLogs(dir string, r *history.Record, lines int) []memberLog {
-	var moments []time.Duration
-	for _, f := range r.Faults {
-		moments = append(moments, f.Injected)
-		if f.Healed > 0 {
-			moments = append(moments, f.Healed)
-		}
-	}
-	for _, v := range r.Verdicts {
-		for _, f := range v.Findings[:min(len(v.Findings), 50)] {
-			moments = append(moments, f.At)
-		}
-	}
 	var logs []memberLog
 	for _, m := range r.Members {
 		l := memberLog{Member: clean(m.Name), File: local(m.LogFile)}
 		if l.File == "" {
 			l.Problem = "The record names no file for it."
 		} else {
-			l.read(filepath.Join(dir, l.File), newPicker(r.Started, moments, lines/len(r.Members)))
+			l.read(filepath.Join(dir, l.File), newPicker(r.Started, whiles(r, m.Name), lines/len(r.Members)))
 		}
 		logs = append(logs, l)
 	}
 	return logs
+}
+
+// while is a time that somebody will want to read about.
+type while struct{ from, to time.Duration }
+
+func around(from, to time.Duration) while { return while{from - before, to + behind} }
+
+// whiles are the times of interest of a member: all of a fault of its own, the begin and the end of those of others, and findings.
+func whiles(r *history.Record, member string) []while {
+	var list []while
+	for _, f := range r.Faults {
+		switch {
+		case f.Healed == 0:
+			list = append(list, around(f.Injected, f.Injected))
+		case slices.Contains(f.Members, member):
+			list = append(list, around(f.Injected, f.Healed))
+		default:
+			list = append(list, around(f.Injected, f.Injected), around(f.Healed, f.Healed))
+		}
+	}
+	for _, v := range r.Verdicts {
+		for _, f := range v.Findings[:min(len(v.Findings), 50)] {
+			list = append(list, around(f.At, f.At))
+		}
+	}
+	return list
 }
 
 func (l *memberLog) read(path string, p *picker) {
@@ -94,138 +104,4 @@ func (l *memberLog) read(path string, p *picker) {
 	info, err := f.Stat()
 	l.Cut = err == nil && info.Size() > maxLogBytes
 	l.Lines, l.All = p.lines(), p.seen
-}
-
-// picker chooses lines of a log while it goes by.
-type picker struct {
-	started time.Time
-	moments []time.Duration
-	quota   []int // lines left for each moment
-	alarms  int   // lines left for what is bad at any time
-	most    int   // lines in all, without the end
-	kept    []logLine
-	tail    []logLine
-	seen    int
-	at      time.Duration // of the last line that had a time
-}
-
-func newPicker(started time.Time, moments []time.Duration, most int) *picker {
-	most -= tailLines
-	p := &picker{started: started, moments: moments, alarms: max(most/4, 10), most: most}
-	for range moments {
-		p.quota = append(p.quota, max(most*3/4/len(moments), 3))
-	}
-	return p
-}
-
-func (p *picker) see(line []byte) {
-	p.seen++
-	if t, ok := timeOf(line); ok {
-		p.at = t.Sub(p.started)
-	}
-	if p.wanted(line) {
-		p.kept = append(p.kept, p.parsed(line))
-		p.tail = p.tail[:0]
-		return
-	}
-	if len(p.tail) == tailLines {
-		p.tail = slices.Delete(p.tail, 0, 1)
-	}
-	p.tail = append(p.tail, logLine{number: p.seen, Text: string(line), AtMS: ms(p.at)})
-}
-
-// wanted takes the line out of a quota.
-func (p *picker) wanted(line []byte) bool {
-	if len(p.kept) >= p.most {
-		return false
-	}
-	for i, m := range p.moments {
-		if p.quota[i] > 0 && p.at >= m-before && p.at <= m+behind {
-			p.quota[i]--
-			return true
-		}
-	}
-	if p.alarms > 0 && isAlarm(line) {
-		p.alarms--
-		return true
-	}
-	return false
-}
-
-func isAlarm(line []byte) bool {
-	for _, sign := range []string{`"level":"error"`, `"level":"panic"`, `"level":"fatal"`, `"level":"dpanic"`, "panic:", "fatal error:", "DATA RACE"} {
-		if bytes.Contains(line, []byte(sign)) {
-			return true
-		}
-	}
-	return false
-}
-
-// lines are what was kept, and the end.
-func (p *picker) lines() []logLine {
-	list := p.kept
-	for _, l := range p.tail {
-		at := l.AtMS
-		number := l.number
-		l = parse([]byte(l.Text))
-		l.AtMS, l.number, l.At = at, number, offset(at)
-		list = append(list, l)
-	}
-	last := 0
-	for i := range list {
-		list[i].Skipped = list[i].number - last - 1
-		last = list[i].number
-	}
-	return list
-}
-
-func (p *picker) parsed(line []byte) logLine {
-	l := parse(line)
-	l.AtMS, l.number = ms(p.at), p.seen
-	l.At = offset(l.AtMS)
-	return l
-}
-
-func offset(atMS float64) string { return fmt.Sprintf("%+.3f", atMS/1000) }
-
-// timeOf finds the time of a line without reading the rest of it.
-func timeOf(line []byte) (time.Time, bool) {
-	_, rest, ok := bytes.Cut(line, []byte(`"ts":"`))
-	if !ok {
-		return time.Time{}, false
-	}
-	text, _, ok := bytes.Cut(rest, []byte(`"`))
-	if !ok {
-		return time.Time{}, false
-	}
-	t, err := time.Parse("2006-01-02T15:04:05.999999Z0700", string(text))
-	return t, err == nil
-}
-
-// parse takes a line of zap apart; any other one is text.
-func parse(line []byte) logLine {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(line, &all) != nil {
-		return logLine{Text: words.Text(string(line), lineRunes)}
-	}
-	l := logLine{Level: words.Text(text(all["level"]), 10), Text: words.Text(text(all["msg"]), lineRunes)}
-	var rest []string
-	for _, name := range []string{"ts", "level", "msg", "caller"} {
-		delete(all, name)
-	}
-	for name, value := range all {
-		rest = append(rest, name+"="+text(value))
-	}
-	slices.Sort(rest)
-	l.Fields = words.Text(strings.Join(rest, " "), lineRunes)
-	return l
-}
-
-// text is a JSON string as text, anything else as it is written.
-func text(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
-		return s
-	}
-	return string(raw)
 }

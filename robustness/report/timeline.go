@@ -117,7 +117,11 @@ func ticks(at scale) []tick {
 	}
 	var list []tick
 	for t := time.Duration(0); t <= at.duration; t += step {
-		list = append(list, tick{at.percent(t), axisTime(t)})
+		text := axisTime(t)
+		if t > at.duration*97/100 {
+			text = "" // it would be cut
+		}
+		list = append(list, tick{at.percent(t), text})
 	}
 	return list
 }

@@ -31,7 +31,7 @@
     over.querySelectorAll(".grid").forEach((g) => g.remove());
     for (let t = 0; t <= data.duration; t += step) {
       const label = document.createElement("span"), line = document.createElement("i");
-      label.textContent = seconds(t, digits);
+      if ((data.duration - t) * zoom > .03 * data.duration) label.textContent = seconds(t, digits); // else it would be cut
       line.className = "grid";
       label.style.left = line.style.left = percent(t);
       axis.append(label);
