@@ -37,7 +37,9 @@ func sever(namespace *os.File, with netip.Addr) (int, error) {
 			switch {
 			case err == nil:
 				severed++
-			case !errors.Is(err, unix.ENOENT): // it was closed meanwhile
+			case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL):
+				// It was closed meanwhile, or is about to be: the kernel does not destroy those. What it sends is answered with a reset.
+			default:
 				return severed, fmt.Errorf("destroy the connection with %s port %d: %w", with, s.ID.DestinationPort, err)
 			}
 		}
