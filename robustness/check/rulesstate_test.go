@@ -53,6 +53,10 @@ var stateRules = []rule{
 	{"a member that says nothing", "hashes", "expected m1 to say what it holds", spoiled(func(r *history.Record) { r.Ends[1].Error = "no answer" })},
 	{"an alarm", "hashes", "expected no member to be corrupt", spoiled(func(r *history.Record) { r.States[1].Alarms = []string{"CORRUPT"} })},
 
+	{"a member that is not known everywhere", "members", "expected m1 to list the members m0, m1, m2, found m0, m1", spoiled(func(r *history.Record) {
+		r.Ends[1].Members = []string{"m0", "m1"}
+	})},
+
 	{"a lease that ends early", "leases", "expected it to live for 5s", func(s *scribe) *history.Record {
 		s.leased(7, 5)
 		s.now += 2 * time.Second

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/v3lockpb"
 	"quoin.dev/quoin/robustness/check"
@@ -114,6 +116,18 @@ func TestPartsOfLocks(t *testing.T) {
 	r.Operations = append(r.Operations, history.Operation{Client: 9, Member: "m0", Call: begin, Return: s.now, Outcome: history.Unknown,
 		Request: &v3lockpb.LockRequest{Name: []byte("lock"), Lease: 7}})
 	decided(t, r)
+}
+
+// A watch that has no first revision begins while it is made.
+func TestAWatchMayHearOfWhatHappensWhileItIsMade(t *testing.T) {
+	s := newScribe(3)
+	few(s)
+	w := s.watch("m1", &pb.WatchCreateRequest{Key: []byte("k0")})
+	_, response := hearing(s.Record, 0, 5)
+	response = proto.CloneOf(response)
+	response.Events[0].PrevKv = nil
+	s.hear(w, response)
+	decided(t, s.end())
 }
 
 // A violation among many operations comes with a picture of the place.
