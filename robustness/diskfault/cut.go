@@ -17,6 +17,7 @@ const (
 	// KeepPrefix keeps, of each file, the first so many of its writes, and of all names the first so many changes.
 	KeepPrefix
 	// KeepAny keeps any of the writes of each file, and of all names the first so many changes: disks write in an order of their own.
+	// It may lose a write and keep a later one to the same sector, which a disk that writes whole sectors does not.
 	KeepAny
 )
 

@@ -121,7 +121,7 @@ func powerCut(torn bool) func(context.Context, *Injection) error {
 			i.startAgain(m, release)
 			loss := diskfault.Loss{Torn: torn}
 			if torn {
-				loss.Keep = diskfault.KeepAny
+				loss.Keep = diskfault.KeepPrefix
 			}
 			lost, err := d.PowerCut(i.draws(), loss)
 			if err != nil {
