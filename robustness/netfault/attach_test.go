@@ -1,6 +1,7 @@
 package netfault
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -17,15 +18,11 @@ func TestConditionsHoldInANewNamespace(t *testing.T) {
 	conditions := []Condition{{Drop: true}, {Delay: 50 * time.Millisecond}}
 	for _, c := range conditions {
 		must(t, n.Set(c, Link{"a", "b"}))
-		_, _ = a.dial(b, briefly)
-		before := bit(t, n, a, b)
-		if before.None() {
-			t.Fatalf("%s: did not bite", c)
-		}
+		before := awaitBit(t, n, a, b)
 		bridge.unplug(t)
 		b.netns = bridge.plug(t, b.addr)
 		must(t, n.Attach("b", b.addr, b.netns))
-		if got := bit(t, n, a, b); got != before {
+		if got := bit(t, n, a, b); got.Packets < before.Packets {
 			t.Errorf("%s: bit %s, %s before the restart", c, got, before)
 		}
 		b.listen(t)
@@ -43,6 +40,46 @@ func TestConditionsHoldInANewNamespace(t *testing.T) {
 		if got := bit(t, n, a, b); got.Packets <= before.Packets {
 			t.Errorf("%s: bit %s, %s before the restart", c, got, before)
 		}
+	}
+}
+
+// awaitBit dials until a condition has bitten.
+func awaitBit(t *testing.T, n *Net, from, to *testNode) Count {
+	t.Helper()
+	for start := time.Now(); time.Since(start) < patience; {
+		if conn, err := from.dial(to, briefly); err == nil {
+			must(t, conn.Close())
+		}
+		if got := bit(t, n, from, to); !got.None() {
+			return got
+		}
+	}
+	t.Fatalf("%s to %s: did not bite", from.name, to.name)
+	return Count{}
+}
+
+// A process that starts again in its namespace finds the conditions there: they are not taken away for a moment, and what waits is
+// not lost.
+func TestANamespaceThatStaysKeepsItsConditions(t *testing.T) {
+	n, nodes := testNet(t, "a", "b")
+	a, b := nodes[0], nodes[1]
+	must(t, n.Set(Condition{Delay: time.Second}, Link{"a", "b"}))
+	queue := n.machines["b"].queue
+	again, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", b.netns.Fd()))
+	must(t, err)
+	must(t, n.Attach("b", b.addr, again))
+	must(t, again.Close())
+	if n.machines["b"].queue != queue {
+		t.Error("the queue is another one")
+	}
+	// The same namespace under another name or address is another machine.
+	must(t, n.Outside("b", b.addr))
+	if rules := rulesOf(t, b); rules != 0 {
+		t.Errorf("%d rules where no node is", rules)
+	}
+	must(t, n.Attach("b", b.addr, b.netns))
+	if rules := rulesOf(t, b); rules != 1 || rulesOf(t, a) != 0 {
+		t.Errorf("%d rules where packets arrive, %d where they leave", rules, rulesOf(t, a))
 	}
 }
 

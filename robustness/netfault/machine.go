@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 )
 
 // machine is one end of links.
@@ -17,6 +18,19 @@ type machine struct {
 }
 
 func (m *machine) isNode() bool { return m.table.netns != nil }
+
+// isIn tells whether a file is that of its namespace.
+func (m *machine) isIn(netns *os.File) bool {
+	if !m.isNode() {
+		return false
+	}
+	ours, err := m.table.netns.Stat()
+	if err != nil {
+		return false
+	}
+	theirs, err := netns.Stat()
+	return err == nil && os.SameFile(ours, theirs)
+}
 
 // write brings about what happens in its namespace. The queue comes first, so that no packet gets past it.
 func (m *machine) write(rules []rule, lanes map[way]Condition) error {

@@ -33,8 +33,8 @@ func New() *Net {
 	return &Net{machines: map[string]*machine{}, links: map[Link]*link{}}
 }
 
-// Outside names an address that is not a node's, such as that of the lab and its clients. There may be conditions between it and
-// nodes.
+// Outside names an address that is not a node's, such as that which the lab and its clients have for nodes. There may be conditions
+// between it and nodes.
 func (n *Net) Outside(name string, addr netip.Addr) error {
 	if !addr.Unmap().Is4() {
 		return fmt.Errorf("%s has the address %s, not one of IPv4", name, addr)
@@ -44,17 +44,21 @@ func (n *Net) Outside(name string, addr netip.Addr) error {
 	return n.replace(&machine{name: name, addr: addr.Unmap()})
 }
 
-// Attach tells which namespace a node has now, and brings all conditions about in it. The caller keeps the file and may close it.
+// Attach tells which namespace a node has now, and brings all conditions about in it. If it is the one that the node had, they stay
+// in force meanwhile. The caller keeps the file and may close it.
 func (n *Net) Attach(name string, addr netip.Addr, netns *os.File) error {
 	if !addr.Unmap().Is4() {
 		return fmt.Errorf("%s has the address %s, not one of IPv4", name, addr)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if old := n.machines[name]; old != nil && old.addr == addr.Unmap() && old.isIn(netns) {
+		return nil
 	}
 	fd, err := unix.FcntlInt(netns.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("the namespace of %s: %w", name, err)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	return n.replace(&machine{
 		name: name, addr: addr.Unmap(),
 		table: ruleTable{netns: os.NewFile(uintptr(fd), netns.Name())},
@@ -63,13 +67,14 @@ func (n *Net) Attach(name string, addr netip.Addr, netns *os.File) error {
 
 // replace puts a machine in the place of the one that had its name. What bites where may change for all.
 func (n *Net) replace(m *machine) error {
-	gathered := n.gather()
-	var closed error
-	if old := n.machines[m.name]; old != nil {
-		closed = old.close()
-	}
+	errs := []error{n.gather()}
+	old := n.machines[m.name]
 	n.machines[m.name] = m
-	return errors.Join(gathered, closed, n.write())
+	errs = append(errs, n.write())
+	if old != nil {
+		errs = append(errs, old.close())
+	}
+	return errors.Join(errs...)
 }
 
 // Set puts links into a condition, in place of the one that they had. Counting begins anew for them. After an error the condition
