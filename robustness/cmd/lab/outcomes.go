@@ -11,6 +11,9 @@ import (
 	"quoin.dev/quoin/robustness/runner"
 )
 
+// maxShown is how many findings of a check are shown; the report has them all.
+const maxShown = 2
+
 // outcomes are those of all runs of a command.
 type outcomes struct {
 	out                     io.Writer
@@ -24,14 +27,18 @@ func (a *outcomes) add(o runner.Options, record *history.Record, err error) {
 	a.last = o.Dir
 	name := fmt.Sprintf("%s, seed %d", o.Scenario.Name, o.Plan.Seed)
 	switch {
-	case err != nil:
+	case err != nil && (record == nil || !record.Failed()):
 		a.spoiled++
 		fmt.Fprintf(a.out, "SPOILED %s: %v\n", name, err)
 	case record.Failed():
 		a.failed++
 		fmt.Fprintf(a.out, "FAILED  %s\n", name)
 		for _, v := range record.Verdicts {
-			for _, f := range v.Findings {
+			for i, f := range v.Findings {
+				if i == maxShown {
+					fmt.Fprintf(a.out, "        %s: %d more, see the report\n", v.Check, len(v.Findings)-i)
+					break
+				}
 				fmt.Fprintf(a.out, "        %s: %s\n", v.Check, f.Text)
 			}
 		}
