@@ -66,3 +66,26 @@ func (n *memNode) survivingContent(out *memNode, keep func() bool) {
 	}
 	out.sync()
 }
+
+// Kill does to the files what the end of a process does, however it came about: nothing is locked any more.
+func (m *Mem) Kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.root.each(func(n *memNode) { n.locked = nil })
+}
+
+// LoseWrites does what a sync that fails does in a kernel: everything that was written to the files and not synced is shown from
+// now on, but does not reach the disk, whatever is synced later, unless the same page is written again.
+func (m *Mem) LoseWrites() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.root.each(func(n *memNode) { clear(n.dirty) })
+}
+
+// each calls fn for everything below a directory that has a name, and for the directory.
+func (n *memNode) each(fn func(*memNode)) {
+	fn(n)
+	for _, child := range n.children {
+		child.each(fn)
+	}
+}

@@ -32,10 +32,7 @@ func Create(dir string, metadata []byte, o Options) (*WAL, error) {
 	if err := o.FS.Rename(build, dir); err != nil {
 		return nil, fmt.Errorf("wal: create: %w", err)
 	}
-	if err := o.FS.SyncDir(filepath.Dir(dir)); err != nil {
-		return nil, fmt.Errorf("wal: create: %w", err)
-	}
-	w, _, err := Open(dir, Mark{}, o)
+	w, _, err := Open(dir, Mark{}, o) // which makes the name durable
 	return w, err
 }
 

@@ -67,10 +67,38 @@ func (w *WAL) open(segments []segment, from Mark) (*Contents, error) {
 			return nil, fmt.Errorf("wal: copy %s before its repair: %w", t.torn.path, err)
 		}
 	}
-	if err := errors.Join(w.clearTail(t), w.removeSpares()); err != nil {
+	if err := errors.Join(w.writeAgain(), w.clearTail(t), w.removeSpares(), w.syncNames()); err != nil {
 		return nil, fmt.Errorf("wal: prepare %s for writing: %w", w.file.Name(), err)
 	}
 	return c, nil
+}
+
+// writeAgain writes what was read of the newest segment to where it is, so that the sync in clearTail is about all of it. The last
+// sync of the process before may have failed: then the kernel still shows what was written, but takes it for clean, and a sync of
+// what follows it would leave a hole. The segments before were synced, or they would have no successor.
+func (w *WAL) writeAgain() error {
+	buf := make([]byte, min(w.offset, readBytes))
+	for at := int64(0); at < w.offset; {
+		n, err := w.file.ReadAt(buf[:min(int64(len(buf)), w.offset-at)], at)
+		if n == 0 {
+			return noEOF(err)
+		}
+		if _, err := w.file.WriteAt(buf[:n], at); err != nil {
+			return err
+		}
+		at += int64(n)
+	}
+	return nil
+}
+
+// syncNames makes the names of the segments and of the log durable: who gave them may have been killed before he did. A directory
+// above that this process may not read was not the place where it made the log.
+func (w *WAL) syncNames() error {
+	above := w.options.FS.SyncDir(filepath.Dir(w.dir))
+	if errors.Is(above, fs.ErrPermission) {
+		above = nil
+	}
+	return errors.Join(w.options.FS.SyncDir(w.dir), above)
 }
 
 // clearTail makes everything behind the valid records zeros again: parts of records that were never synced would else be
