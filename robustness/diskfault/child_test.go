@@ -22,6 +22,8 @@ import (
 
 	"quoin.dev/pkg/vfs"
 	"quoin.dev/storage/wal"
+
+	"quoin.dev/quoin/e2e/cluster"
 )
 
 // What uses a disk in these tests is a process of its own: this test binary, with the name of one of the children in a variable.
@@ -40,8 +42,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	cluster.RemoveBuilds()
+	os.Exit(code)
 }
+
+// patience is how long a test waits for what has to come.
+const patience = time.Minute
 
 // child is a process that uses the disk.
 type child struct {
@@ -88,7 +95,7 @@ func (c *child) line() string {
 			c.t.Fatal("the child has ended")
 		}
 		return line
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		c.t.Fatal("the child says nothing")
 	}
 	return ""
@@ -105,7 +112,7 @@ func (c *child) tell(line string) {
 // wait waits until the child has ended, and returns what it has said since the last line.
 func (c *child) wait() (said []string) {
 	c.t.Helper()
-	for deadline := time.After(20 * time.Second); ; {
+	for deadline := time.After(patience); ; {
 		select {
 		case line, ok := <-c.lines:
 			if !ok {
@@ -169,7 +176,7 @@ func mount(t *testing.T, o Options) (d *Disk, seen, backing string) {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for !holds() {
 		select {

@@ -16,16 +16,18 @@ const (
 	KeepNothing Keep = iota
 	// KeepPrefix keeps, of each file, the first so many of its writes, and of all names the first so many changes.
 	KeepPrefix
-	// KeepAny keeps any of the writes of each file, and of all names the first so many changes: disks write in an order of their own.
-	// It may lose a write and keep a later one to the same sector, which a disk that writes whole sectors does not.
+	// KeepAny keeps, of each sector (512 bytes), any of the states that it has had since the sync, of the size of a file one of
+	// those, too, and of all names the first so many changes. Disks write in an order of their own, but whole sectors.
 	KeepAny
 )
+
+const sectorBytes = 512
 
 // Loss is what a power cut does.
 type Loss struct {
 	Keep Keep
-	// Torn tears writes at the boundaries of sectors (512 bytes). With KeepAny that is any of the writes that are lost, of which any
-	// sectors survive; else the first one that is lost, of which the first so many sectors do.
+	// Torn tears the first write of a file that is lost at the boundary of a sector: what is before it survives. With KeepAny all
+	// writes may be torn anyway.
 	Torn bool
 }
 
@@ -92,58 +94,59 @@ func (l *contents) cut(rng *rand.Rand, loss Loss) (cut Cut, err error) {
 	return cut, err
 }
 
-// cut does it to one file: back to the first change that is lost, and from there on again what is kept.
+// cut does it to one file.
 func (c *content) cut(rng *rand.Rand, loss Loss, cut *Cut) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept := survivors(rng, loss.Keep, len(c.changes))
-	first := slices.Index(kept, false)
-	if first < 0 {
-		first = len(kept)
+	do := c.cutPrefix
+	if loss.Keep == KeepAny {
+		do = c.cutSectors
 	}
-	after := make([][]byte, len(kept))
-	for i := len(kept) - 1; i >= first; i-- {
-		var err error
-		if after[i], err = c.undo(c.changes[i]); err != nil {
-			return err
-		}
-	}
-	for i, n := range c.changes {
-		var err error
-		switch {
-		case !kept[i]:
-			cut.Writes++
-			cut.Bytes += n.end - n.at
-			err = c.tear(rng, loss, n, i == first, after[i], cut)
-		case i > first:
-			err = c.redo(n, after[i])
-			fallthrough
-		default:
-			cut.Kept++
-			c.found(n)
-		}
-		if err != nil {
-			return err
-		}
+	if err := do(rng, loss, cut); err != nil {
+		return err
 	}
 	c.forget(c.last)
 	return c.bringBack()
 }
 
-// survivors chooses which of n changes survive.
-func survivors(rng *rand.Rand, keep Keep, n int) []bool {
-	kept := make([]bool, n)
-	switch keep {
-	case KeepPrefix:
-		for i := range rng.IntN(n + 1) {
-			kept[i] = true
-		}
-	case KeepAny:
-		for i := range kept {
-			kept[i] = rng.IntN(2) == 0
-		}
+// cutPrefix goes back to the first change that is lost, and does a part of it again if it is to be torn.
+func (c *content) cutPrefix(rng *rand.Rand, loss Loss, cut *Cut) error {
+	kept := 0
+	if loss.Keep == KeepPrefix {
+		kept = rng.IntN(len(c.changes) + 1)
 	}
-	return kept
+	cut.Kept += kept
+	for _, n := range c.changes[:kept] {
+		c.found(n)
+	}
+	lost := c.changes[kept:]
+	var written []byte
+	for _, n := range slices.Backward(lost) {
+		var err error
+		if written, err = c.undo(n); err != nil {
+			return err
+		}
+		cut.Writes++
+		cut.Bytes += n.end - n.at
+	}
+	if len(lost) == 0 || !loss.Torn {
+		return nil
+	}
+	return c.tear(rng, piece{lost[0].at, written}, cut)
+}
+
+// tear keeps the first so many sectors of a write that is lost.
+func (c *content) tear(rng *rand.Rand, write piece, cut *Cut) error {
+	parts := sectors(write)
+	if len(parts) < 2 {
+		return nil
+	}
+	parts = parts[:1+rng.IntN(len(parts)-1)]
+	cut.Torn++
+	for _, p := range parts {
+		c.found(change{at: p.at, end: p.end()})
+	}
+	return c.put(parts)
 }
 
 // undo takes one change back, the newest one, and returns what it has written.
@@ -174,44 +177,8 @@ func (c *content) put(pieces []piece) error {
 	return nil
 }
 
-// redo does a change again that comes after some that are lost.
-func (c *content) redo(n change, written []byte) error {
-	if n.at < n.end {
-		return c.put([]piece{{n.at, written}})
-	}
-	st, err := c.stat()
-	if err != nil || n.sizeAfter > n.sizeBefore && st.Size > n.sizeAfter {
-		return err
-	}
-	return c.file.Truncate(n.sizeAfter)
-}
-
-// tear does a part of a write that is lost, if the loss is one that tears it.
-func (c *content) tear(rng *rand.Rand, loss Loss, n change, first bool, written []byte, cut *Cut) error {
-	parts := sectors(piece{n.at, written})
-	if !loss.Torn || len(parts) < 2 {
-		return nil
-	}
-	switch {
-	case loss.Keep == KeepAny:
-		parts = slices.DeleteFunc(parts, func(piece) bool { return rng.IntN(2) == 0 })
-	case first:
-		parts = parts[:1+rng.IntN(len(parts)-1)]
-	default:
-		return nil
-	}
-	if len(parts) > 0 {
-		cut.Torn++
-	}
-	for _, p := range parts {
-		c.found(change{at: p.at, end: p.end()})
-	}
-	return c.put(parts)
-}
-
 // sectors cuts a piece where a disk may.
 func sectors(p piece) (parts []piece) {
-	const sectorBytes = 512
 	for len(p.data) > 0 {
 		n := min(int64(len(p.data)), sectorBytes-p.at%sectorBytes)
 		parts = append(parts, piece{p.at, p.data[:n]})

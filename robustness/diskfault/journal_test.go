@@ -192,7 +192,7 @@ func TestSeedDecides(t *testing.T) {
 		for range 300 {
 			b.step()
 		}
-		b.cut(Loss{Keep: KeepAny, Torn: true})
+		b.cut(Loss{Keep: KeepAny})
 		now := b.files()
 		if before != nil && !maps.Equal(before, now) {
 			t.Fatalf("the same seed left %q, and then %q", before, now)
