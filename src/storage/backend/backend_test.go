@@ -378,13 +378,16 @@ func TestFailedFlushIsFatal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	check(t, open(t, Options{Path: path}).Close())
 	fatal := make(chan error, 1)
+	var file *os.File
 	b, err := Open(Options{
 		Path: path, BatchInterval: time.Millisecond, OnFatal: func(err error) { fatal <- err },
-		OpenFile: func(name string, _ int, perm os.FileMode) (*os.File, error) {
-			return os.OpenFile(name, os.O_RDONLY, perm)
+		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
+			file, err = os.OpenFile(name, flag, perm)
+			return file, err
 		},
 	})
 	check(t, err)
+	check(t, file.Close()) // nothing can be written any more
 	b.Put(Lease, []byte("a"), []byte("1"))
 	b.Commit(Applied{Index: 1, Term: 1})
 	select {

@@ -153,7 +153,31 @@ func lockAndVerify(f *os.File, name string, o Options) error {
 	if there, err := os.Stat(name); err != nil || !os.SameFile(info, there) {
 		return ErrLocked
 	}
-	return verify(f, info.Size())
+	if err := verify(f, info.Size()); err != nil || info.Size() == 0 || o.ReadOnly || o.fresh || o.NoSync {
+		return err
+	}
+	if err := settle(f, info.Size()); err != nil {
+		return fmt.Errorf("make the last transaction durable: %w", err)
+	}
+	return nil
+}
+
+// settle makes the transaction that is seen in the file durable before another one follows, which may write over pages that the one
+// before it needs. The process that committed it may have been killed before the sync of its meta page, or that sync failed: then
+// the kernel shows the page and takes it for clean. So it is written again. All other pages were synced before it.
+func settle(f *os.File, size int64) error {
+	m, err := findMeta(f, size)
+	if err != nil {
+		return err
+	}
+	pages := make([]byte, 2*int64(m.pageSize))
+	if _, err := f.ReadAt(pages, 0); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(pages, 0); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 func openError(path string, err error) error {
