@@ -195,9 +195,9 @@ func (m *Member) completeInstall(index uint64) error {
 	return promoteDB(received, m.dbPath())
 }
 
-// consistentIndex reads up to where a database file goes; 0 when there is none.
+// consistentIndex reads up to where a database file goes; 0 when there is none, or nothing in it: etcd makes it empty first.
 func consistentIndex(path string) (uint64, error) {
-	if _, err := os.Stat(path); os.IsNotExist(err) {
+	if info, err := os.Stat(path); os.IsNotExist(err) || err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		return 0, nil
 	}
 	b, err := backend.Open(backend.Options{Path: path, ReadOnly: true})

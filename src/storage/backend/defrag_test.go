@@ -274,6 +274,7 @@ func TestUnsyncedDirectoryIsFatal(t *testing.T) {
 	w := gomega.NewWithT(t)
 	broken, fatal := errors.New("broken"), make(chan error, 1)
 	path := filepath.Join(t.TempDir(), "db")
+	check(t, open(t, Options{Path: path}).Close())
 	b, err := Open(Options{Path: path, SyncDir: func(string) error { return broken }, OnFatal: func(err error) { fatal <- err }})
 	check(t, err)
 	holey(t, b, 100)

@@ -61,6 +61,10 @@ func openFile(o Options) (db *database, mapped int64, err error) {
 		if _, err := os.Stat(o.Path); err != nil {
 			return nil, 0, openError(o.Path, err)
 		}
+	} else if !o.fresh {
+		if err := create(o); err != nil {
+			return nil, 0, openError(o.Path, err)
+		}
 	}
 	size := o.MmapBytes
 	if info, err := os.Stat(o.Path); err == nil {

@@ -127,8 +127,10 @@ func TestGrowingMapWaitsForNoReader(t *testing.T) {
 // TestNoRoomForASlowReader: the snapshot fails, with the reason; the store does not.
 func TestNoRoomForASlowReader(t *testing.T) {
 	w := gomega.NewWithT(t)
+	path := filepath.Join(t.TempDir(), "db")
+	check(t, open(t, Options{Path: path}).Close())
 	b := open(t, Options{
-		BatchInterval: time.Millisecond, SnapshotSlackBytes: 1 << 20,
+		Path: path, BatchInterval: time.Millisecond, SnapshotSlackBytes: 1 << 20,
 		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, perm)
 			if err == nil && strings.HasPrefix(filepath.Base(name), scratchPrefix) {
