@@ -25,6 +25,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -100,6 +101,10 @@ func (d *Disk) open() error {
 	if err := d.tree.open(d.options.Backing); err != nil {
 		return err
 	}
+	// No process may begin between the opening of the device and the note that it is not to be inherited: who had it as well would
+	// keep the file system from ending with this process.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	d.server, err = fuse.NewServer(&volume{fuse.NewDefaultRawFileSystem(), d}, d.options.Mountpoint, &fuse.MountOptions{
 		Name: "quoinlab", FsName: filepath.Base(d.options.Backing),
 		AllowOther: true, DirectMountStrict: true,
@@ -113,7 +118,29 @@ func (d *Disk) open() error {
 		Logger:       log.New(io.Discard, "", 0),
 		PanicHandler: func(what any) fuse.Status { panic(what) },
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	if err := keepDevices(); err != nil {
+		return errors.Join(err, unix.Unmount(d.options.Mountpoint, unix.MNT_DETACH))
+	}
+	return nil
+}
+
+// keepDevices keeps processes that are started later from inheriting the devices of file systems, which the library does not.
+func keepDevices() error {
+	const dir = "/proc/self/fd"
+	open, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range open {
+		fd, err := strconv.Atoi(e.Name())
+		if target, linkErr := os.Readlink(dir + "/" + e.Name()); err == nil && linkErr == nil && target == "/dev/fuse" {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 // detachDead takes away the mount of a lab that has ended without doing so.

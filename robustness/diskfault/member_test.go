@@ -149,7 +149,7 @@ func TestMemberKeepsWhatItAcknowledgedThroughPowerCuts(t *testing.T) {
 				}
 			}
 			must(t, m.Stop())
-			if all.Writes == 0 {
+			if all.Writes == 0 && loss.Keep == KeepNothing { // the others may keep everything
 				t.Error("no cut has lost anything")
 			}
 			t.Logf("%d keys acknowledged, %d writes lost", l.count(), all.Writes)
