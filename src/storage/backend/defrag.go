@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -148,10 +149,12 @@ func (b *Backend) swapIfAsked() bool {
 		return true
 	}
 	tx, err := t.ready()
+	old := doomed(b.o.Path)
 	if err == nil {
 		err = b.o.Rename(t.path, b.o.Path)
 	}
 	if err != nil {
+		_ = old.Close()
 		if tx != nil {
 			tx.release()
 		}
@@ -159,19 +162,21 @@ func (b *Backend) swapIfAsked() bool {
 		return true
 	}
 	if err := b.o.SyncDir(filepath.Dir(b.o.Path)); err != nil {
+		_ = old.Close()
 		err = fmt.Errorf("backend %s: sync the directory after a defragmentation: %w", b.o.Path, err)
 		b.fail(err, false)
 		tx.release()
 		t.swapped <- err
 		return false
 	}
-	b.moveTo(t, tx)
+	b.moveTo(t, tx, old)
 	t.swapped <- nil
 	return true
 }
 
-// moveTo lets everything go on with the new file. The old one is gone from the disk when its last reader is.
-func (b *Backend) moveTo(t *twin, tx *readTx) {
+// moveTo lets everything go on with the new file. The old one goes from the disk when its last reader is gone; file, which may be
+// nil, is open for that.
+func (b *Backend) moveTo(t *twin, tx *readTx, file *os.File) {
 	t.db.NoSync, t.db.NoGrowSync, t.db.NoFreelistSync = b.o.NoSync, b.o.NoSync, true
 	size, inUse := t.db.sizeOf(tx)
 	b.mu.Lock()
@@ -181,7 +186,13 @@ func (b *Backend) moveTo(t *twin, tx *readTx) {
 	b.setSize(size, inUse)
 	b.mu.Unlock()
 	old.release()
-	go func() { _ = oldDB.Close() }() // waits for readers; what it closes has no name any more
+	go func() { // errors do not matter: what is closed has no name any more
+		_ = oldDB.Close() // waits for readers
+		if file != nil {
+			b.shrinkAway(file)
+			_ = file.Close()
+		}
+	}()
 }
 
 // sameEnds compares where the buckets of two files end: whatever else goes wrong, the new one must not be behind.

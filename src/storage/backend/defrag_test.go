@@ -349,8 +349,18 @@ func TestDefragmentEndsWithItsContext(t *testing.T) {
 func TestReadersOutliveTheirFile(t *testing.T) {
 	w := gomega.NewWithT(t)
 	b := open(t, Options{})
+	b.Put(Lease, []byte("big"), make([]byte, 2*shrinkStepBytes))
 	holey(t, b, 5000)
 	want := hashOf(t, b)
+	old, err := os.Open(b.o.Path)
+	check(t, err)
+	t.Cleanup(func() { _ = old.Close() })
+	size := func() int64 {
+		info, err := old.Stat()
+		check(t, err)
+		return info.Size()
+	}
+	whole := size()
 	v := b.View()
 	rows := len(viewRows(v, Key, nil, nil))
 	s, err := b.Snapshot()
@@ -364,7 +374,35 @@ func TestReadersOutliveTheirFile(t *testing.T) {
 	w.Expect(ok).To(gomega.BeTrue())
 	v.Close()
 	w.Expect(hashOfCopy(t, s)).To(gomega.Equal(want))
+	w.Expect(size()).To(gomega.Equal(whole), "its space is freed while somebody reads it")
 	check(t, s.Close())
+	w.Eventually(size, "20s").Should(gomega.BeNumerically("<=", shrinkStepBytes), "its space is freed when nobody does")
+}
+
+func TestFilesShrinkBitByBit(t *testing.T) {
+	w := gomega.NewWithT(t)
+	b := open(t, Options{})
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	check(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	size := func() int64 {
+		info, err := f.Stat()
+		check(t, err)
+		return info.Size()
+	}
+	check(t, f.Truncate(5*shrinkStepBytes/2))
+	b.shrinkAway(f)
+	w.Expect(size()).To(gomega.BeNumerically("==", shrinkStepBytes/2), "the rest is freed by the close")
+	check(t, f.Truncate(1<<40))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.shrinkAway(f)
+	}()
+	w.Eventually(size, "20s").Should(gomega.BeNumerically("<", 1<<40))
+	check(t, b.Close())
+	w.Eventually(ended, "20s").Should(gomega.BeClosed(), "a member that ends does not wait for it")
+	w.Expect(size()).To(gomega.BeNumerically(">", 1<<39))
 }
 
 // TestNoRoomForDefragmentation is refused before anything is written.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // scratchPrefix begins the names of files that only the running process needs. The next start removes them.
@@ -49,10 +50,48 @@ func (b *Backend) createUnnamed() (*os.File, error) {
 	return f, nil
 }
 
-func removeUnnamed(f *os.File) error {
+func (b *Backend) removeUnnamed(f *os.File) error {
+	b.shrinkAway(f)
 	err := f.Close()
 	if rerr := os.Remove(f.Name()); !errors.Is(rerr, fs.ErrNotExist) {
 		err = errors.Join(err, rerr)
 	}
 	return err
+}
+
+// A file system that frees a gigabyte at once, and tells the disk of each block, makes every sync wait meanwhile. So a file that
+// is not needed any more becomes shorter by shrinkStepBytes, and the others have the disk for shrinkRest.
+const (
+	shrinkStepBytes = 8 << 20
+	shrinkRest      = 20 * time.Millisecond
+)
+
+// doomed opens a file for shrinkAway, nil if it can't be: then its space is freed at once.
+func doomed(path string) *os.File {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+// shrinkAway gives the space of a file back bit by bit. It ends early when the backend is closed.
+func (b *Backend) shrinkAway(f *os.File) {
+	info, err := f.Stat()
+	if err != nil {
+		return
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for size := info.Size() - shrinkStepBytes; size > 0; size -= shrinkStepBytes {
+		select {
+		case <-timer.C:
+		case <-b.stop:
+			return
+		}
+		if f.Truncate(size) != nil {
+			return
+		}
+		timer.Reset(shrinkRest)
+	}
 }

@@ -155,7 +155,7 @@ func (s *Snapshot) Close() error {
 		defer s.mu.Unlock()
 		s.closed = true
 		if s.own != nil {
-			err = removeUnnamed(s.own)
+			err = s.b.removeUnnamed(s.own)
 		}
 		s.free()
 	})
@@ -205,7 +205,7 @@ func (s *Snapshot) setAside() {
 	defer s.mu.Unlock()
 	if s.closed {
 		if own != nil {
-			_ = removeUnnamed(own) // nobody has seen it
+			_ = s.b.removeUnnamed(own) // nobody has seen it
 		}
 		return
 	}
@@ -224,14 +224,14 @@ func (s *Snapshot) copyRest(file io.ReaderAt, from int64) (*os.File, error) {
 	}
 	for at := from; at < s.size && err == nil; at += syncEveryBytes {
 		if s.over() {
-			return nil, removeUnnamed(own)
+			return nil, s.b.removeUnnamed(own)
 		}
 		if _, err = io.Copy(own, io.NewSectionReader(file, at, min(syncEveryBytes, s.size-at))); err == nil {
 			err = own.Sync()
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, removeUnnamed(own))
+		return nil, errors.Join(err, s.b.removeUnnamed(own))
 	}
 	return own, nil
 }

@@ -18,12 +18,12 @@ import (
 // Sizes and times of a defragmentation.
 const (
 	// twinChunkBytes is how much is copied in one transaction. A flush may have to wait for it.
-	twinChunkBytes = 1 << 20
+	twinChunkBytes = 256 << 10
 	// twinMaxRest bounds the pause after a chunk.
 	twinMaxRest = 20 * time.Millisecond
 	// twinSyncEvery is how many chunks are left to the kernel before they are synced: a sync of the log may have to wait for
 	// them.
-	twinSyncEvery = 4
+	twinSyncEvery = 8
 	// twinRoomEvery is how many chunks are copied between two looks at the room on the disk.
 	twinRoomEvery = 64
 	// twinProgressInterval is how often the log tells how far it is.
@@ -68,7 +68,13 @@ func (t *twin) discard() error {
 	t.b.mu.Lock()
 	t.b.twin = nil
 	t.b.mu.Unlock()
-	return errors.Join(t.db.Close(), os.Remove(t.path)) // the close waits for a batch that is being mirrored
+	file := doomed(t.path)
+	err := errors.Join(t.db.Close(), os.Remove(t.path)) // the close waits for a batch that is being mirrored
+	if file != nil {
+		t.b.shrinkAway(file)
+		err = errors.Join(err, file.Close())
+	}
+	return err
 }
 
 // mirror writes a batch that is in the file to the twin as well. It runs on the flusher.

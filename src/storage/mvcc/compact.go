@@ -1,9 +1,7 @@
 package mvcc
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -165,38 +163,42 @@ func (c *compactor) hash(j *compaction) error {
 // gatherRevisions is how many revisions are dropped from the index before the first of them is deleted: 16 bytes each.
 const gatherRevisions = 1 << 20
 
-// restEvery is how many steps in the index are taken one after the other, restAfter how long others have it to themselves then.
+// How a compaction leaves the processor to others: after each stretch of work it rests restShare times as long as that took.
 const (
-	restEvery = 16
-	restAfter = time.Millisecond
+	restAfter = 500 * time.Microsecond
+	restShare = 3
+	maxRest   = 20 * time.Millisecond
 )
+
+// restFor is the rest after so much work.
+func restFor(worked time.Duration) time.Duration { return min(restShare*worked, maxRest) }
 
 // delete drops revisions from the index in small steps, so that nobody waits long for its lock, and deletes their rows.
 //
 // The index has them by key, the file by revision. The old revisions of one key are in as many pages, and each page would be
 // written anew for every key that has something in it. So they are gathered and sorted: then whole pages become free.
 func (c *compactor) delete(rev int64) (deleted int, err error) {
-	var gone []index.Rev
-	drop := func(r index.Rev) { gone = append(gone, r) }
+	var gone gathering
 	c.s.mu.Lock()
-	c.s.compactBumps(rev, drop)
+	c.s.compactBumps(rev, gone.add)
 	c.s.mu.Unlock()
-	steps := 0
+	worked := time.Duration(0)
 	for from, done := []byte(nil), false; !done; {
 		c.s.mu.Lock()
 		begun := time.Now()
-		from, done = c.s.index.Compact(rev, from, compactChunk, drop)
+		from, done = c.s.index.Compact(rev, from, compactChunk, gone.add)
 		c.s.mu.Unlock()
-		c.s.o.Meter.IndexPause.Since(begun)
-		if done || len(gone) >= c.s.gatherRevisions {
-			deleted += len(gone)
-			if err := c.deleteRows(gone); err != nil {
+		took := time.Since(begun)
+		c.s.o.Meter.IndexPause.Observe(took)
+		if worked += took; worked >= restAfter {
+			if err := c.pause(restFor(worked)); err != nil {
 				return deleted, err
 			}
-			gone = gone[:0]
+			worked = 0
 		}
-		if steps++; steps%restEvery == 0 {
-			if err := c.pause(restAfter); err != nil {
+		if done || gone.n >= c.s.gatherRevisions {
+			deleted += gone.n
+			if err := c.deleteRows(&gone); err != nil {
 				return deleted, err
 			}
 		}
@@ -208,11 +210,17 @@ func (c *compactor) delete(rev int64) (deleted int, err error) {
 const maxPendingDeletes = 100_000
 
 // deleteRows hands rows to the backend in batches with a pause, so that the disk is not taken for long (etcd#13777).
-func (c *compactor) deleteRows(gone []index.Rev) error {
-	slices.SortFunc(gone, func(a, b index.Rev) int {
-		return cmp.Or(cmp.Compare(a.Main, b.Main), cmp.Compare(a.Sub, b.Sub))
+func (c *compactor) deleteRows(gone *gathering) error {
+	begun := time.Now()
+	err := gone.sort(func() error {
+		err := c.pause(restFor(time.Since(begun)))
+		begun = time.Now()
+		return err
 	})
-	for batch := range slices.Chunk(gone, c.s.o.CompactionBatch) {
+	if err != nil {
+		return err
+	}
+	for batch := gone.next(c.s.o.CompactionBatch); len(batch) > 0; batch = gone.next(c.s.o.CompactionBatch) {
 		begun := time.Now()
 		c.s.b.DeleteLater(backend.Key, rowKeys(batch)...)
 		c.s.o.Meter.RowsPause.Since(begun)

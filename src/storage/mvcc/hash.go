@@ -185,13 +185,10 @@ func (s *Store) aliveAt(ctx context.Context, rev, limit int64) (rows []backend.R
 // rowsPerView bounds how long a walk over all rows holds old pages of the file.
 const rowsPerView = 4096
 
-// maxRowsRest bounds the pause between two views of a walk.
-const maxRowsRest = 5 * time.Millisecond
-
 var errEnough = errors.New("enough")
 
-// eachRow walks the key bucket in short views until fn returns false. While the store is written it rests as long as each view
-// took: nobody waits for a hash, and many may wait for the processor.
+// eachRow walks the key bucket in short views until fn returns false. While the store is written it rests after each view, as
+// a compaction does: nobody waits for a hash, and many may wait for the processor.
 func (s *Store) eachRow(ctx context.Context, from backend.Revision, fn func(r backend.Revision, key, value []byte) bool) error {
 	next, more := backend.AppendRevisionKey(nil, from, false), true
 	for more {
@@ -221,7 +218,7 @@ func (s *Store) eachRow(ctx context.Context, from backend.Revision, fn func(r ba
 			return err
 		}
 		if more && s.current.Load() != current {
-			time.Sleep(min(time.Since(began), maxRowsRest))
+			time.Sleep(restFor(time.Since(began)))
 		}
 	}
 	return nil
