@@ -55,6 +55,32 @@ func comparedStore(t *testing.T) *machine {
 	return m
 }
 
+// TestCompareWithNeighbours compares each number of a key with itself and with those beside it.
+func TestCompareWithNeighbours(t *testing.T) {
+	w := NewWithT(t)
+	m := comparedStore(t)
+	a := m.all(t, 0)[0]
+	w.Expect(string(a.Key)).To(Equal("a"))
+	for _, number := range []struct {
+		of string
+		is int64
+		to func(int64) any
+	}{
+		{"version", a.Version, func(n int64) any { return version(n) }},
+		{"create revision", a.CreateRevision, func(n int64) any { return created(n) }},
+		{"mod revision", a.ModRevision, func(n int64) any { return modified(n) }},
+		{"lease", a.Lease, func(n int64) any { return leased(n) }},
+	} {
+		for _, by := range []int64{-1, 0, 1} {
+			for result, want := range map[pb.Compare_CompareResult]bool{eq: by == 0, ne: by != 0, gt: by < 0, lt: by > 0} {
+				c := compare("a", "", result, number.to(number.is+by))
+				response := must[pb.TxnResponse](t, m, entry(&pb.TxnRequest{Compare: []*pb.Compare{c}}))
+				w.Expect(response.Succeeded).To(Equal(want), "the %s, %d, is %v %d", number.of, number.is, result, number.is+by)
+			}
+		}
+	}
+}
+
 func TestCompare(t *testing.T) {
 	m := comparedStore(t)
 	for _, c := range []struct {

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -83,4 +85,59 @@ func TestPermissionsAreUnitedByKind(t *testing.T) {
 	})
 	w.Expect(g.read).To(Equal(spans{{begin: "a", end: "e"}}), "two roles cover one range together")
 	w.Expect(g.write).To(Equal(spans{{begin: "c", end: "e"}, {begin: "x", end: "x\x00"}}))
+}
+
+// shortKeys are all texts of up to three letters.
+func shortKeys() []string {
+	all, last := []string{""}, []string{""}
+	for range 3 {
+		var longer []string
+		for _, text := range last {
+			for _, letter := range alphabet {
+				longer = append(longer, text+string(letter))
+			}
+		}
+		all, last = append(all, longer...), longer
+	}
+	return all
+}
+
+// FuzzSpans: a range is held if and only if each of its keys is in one of the permissions. Bounds have two letters at most, so that texts
+// of three have the first key of every piece between two bounds, and decides about the rest of the piece.
+func FuzzSpans(f *testing.F) {
+	f.Add("a,c,a,b,b,c")
+	f.Add("a,0,b,0,a,c")
+	f.Add("b,a,b,,a,ab,c,a")
+	f.Add("a,,a,a0")
+	keys := shortKeys()
+	f.Fuzz(func(t *testing.T, text string) {
+		parts := strings.SplitN(text, ",", 20)
+		for i, part := range parts {
+			letters := []byte(part[:min(len(part), 2)])
+			for j := range letters {
+				letters[j] = alphabet[letters[j]%byte(len(alphabet))]
+			}
+			parts[i] = string(letters)
+		}
+		if len(parts) < 2 || parts[0] == "" {
+			return
+		}
+		var all []span
+		for i := 2; i+1 < len(parts); i += 2 {
+			all = append(all, spanOf(parts[i], parts[i+1]))
+		}
+		asked := spanOf(parts[0], parts[1])
+		if asked.empty() {
+			asked = spanOf(parts[0], "")
+		}
+		within := func(s span, key string) bool { return s.begin <= key && (s.endless || key < s.end) }
+		want := true
+		for _, key := range keys {
+			want = want && (!within(asked, key) || slices.ContainsFunc(all, func(s span) bool { return within(s, key) }))
+		}
+		set := unite(slices.Clone(all))
+		if got := set.holds([]byte(parts[0]), []byte(parts[1])); got != want {
+			t.Errorf("%+v holds %q to %q: got %v, want %v", all, parts[0], parts[1], got, want)
+		}
+	})
 }

@@ -177,6 +177,27 @@ func TestAReceivedDatabaseCountsAtOnce(t *testing.T) {
 	s.must(t, s.AddRole("goes into the new file"))
 }
 
+// TestAChangeOfARoleCountsAtOnce, for users who were asked about before, too.
+func TestAChangeOfARoleCountsAtOnce(t *testing.T) {
+	w := NewWithT(t)
+	s := fresh(t)
+	s.withRoot(t)
+	s.must(t, s.AddUser(newUserRequest("alice")), s.AddRole("reader"), s.GrantRole("alice", "reader"), s.Enable())
+	may := func() error {
+		v := s.View()
+		return v.Read(Identity{User: "alice", Revision: v.Revision()}, []byte("k"), nil)
+	}
+	w.Expect(may()).To(MatchError(ErrPermissionDenied))
+	s.must(t, s.GrantPermission("reader", permission(authpb.Permission_READ, "k", "")))
+	w.Expect(may()).To(Succeed())
+	s.must(t, s.RevokePermission("reader", []byte("k"), nil))
+	w.Expect(may()).To(MatchError(ErrPermissionDenied))
+	s.must(t, s.GrantPermission("reader", permission(authpb.Permission_READ, "k", "")))
+	w.Expect(may()).To(Succeed())
+	s.must(t, s.DeleteRole("reader"))
+	w.Expect(may()).To(MatchError(ErrPermissionDenied))
+}
+
 func TestLoginAssignsWhatTheEntryBrings(t *testing.T) {
 	w := NewWithT(t)
 	s := fresh(t)

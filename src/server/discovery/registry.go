@@ -110,8 +110,8 @@ func (r Registry) size(ctx context.Context) (int, error) {
 	return size, nil
 }
 
-// report is what one member wrote.
-type report struct{ id, text string }
+// report is what one member wrote; the name is the one in the text.
+type report struct{ id, name, text string }
 
 // reported are the members in the order in which they came, as of a revision.
 type reported struct {
@@ -127,14 +127,21 @@ func (r Registry) members(ctx context.Context) (reported, error) {
 	}
 	list := reported{revision: response.Header.Revision}
 	for _, kv := range response.Kvs {
-		if founder, err := clusterurl.ParseFounders(string(kv.Value)); err != nil || len(founder) != 1 {
-			logger(r.Logger).Warn("invalid peer info returned from discovery service",
-				zap.ByteString("member-key", kv.Key), zap.ByteString("member-info", kv.Value))
-			continue
+		if one, ok := r.reportOf(kv.Key, kv.Value); ok {
+			list.reports = append(list.reports, one)
 		}
-		list.reports = append(list.reports, report{strings.TrimPrefix(string(kv.Key), r.membersKey()), string(kv.Value)})
 	}
 	return list, nil
+}
+
+// reportOf reads what stands at a key.
+func (r Registry) reportOf(key, text []byte) (report, bool) {
+	founder, err := clusterurl.ParseFounders(string(text))
+	if err != nil || len(founder) != 1 {
+		logger(r.Logger).Warn("invalid peer info returned from discovery service", zap.ByteString("member-key", key), zap.ByteString("member-info", text))
+		return report{}, false
+	}
+	return report{strings.TrimPrefix(string(key), r.membersKey()), founder.Names()[0], string(text)}, true
 }
 
 // admits tells whether a member is, or can still become, one of the first.
@@ -182,11 +189,10 @@ func (r Registry) founders(first []report) (string, error) {
 	texts := make([]string, len(first))
 	for i, one := range first {
 		texts[i] = one.text
-		name, _, _ := strings.Cut(one.text, "=")
-		if names[name] {
-			return "", fmt.Errorf("%w: two of them have the name %q; give each member a --name of its own, and take a new token", ErrTaken, name)
+		if names[one.name] {
+			return "", fmt.Errorf("%w: two of them have the name %q; give each member a --name of its own, and take a new token", ErrTaken, one.name)
 		}
-		names[name] = true
+		names[one.name] = true
 	}
 	return strings.Join(texts, ","), nil
 }

@@ -37,6 +37,8 @@ const (
 	pipeBytes = 256 << 10
 	// bodyTimeout bounds how long a request that is one message may take to arrive.
 	bodyTimeout = time.Minute
+	// bodyLinger is how long the end of a response waits for a client in the middle of its body.
+	bodyLinger = time.Second
 	// writeTimeout bounds how long a client may take nothing of a response before it is given up.
 	writeTimeout = time.Minute
 	// responseMaxBytes bounds one message of a response: as large as gRPC itself allows.
@@ -143,12 +145,22 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	control := http.NewResponseController(w)
-	if g.streaming[r.URL.Path] {
+	if whole := r.ContentLength >= 0 && r.ContentLength <= int64(g.options.MaxMessageBytes); g.streaming[r.URL.Path] && !whole {
 		_ = control.EnableFullDuplex() // what HTTP/1 does not do by itself: to read on after the answer has begun
-		r.Body = &streamBody{r.Body, cancel}
+		body := r.Body
+		if r.ProtoMajor == 1 {
+			// Where the response is over before the body is, the rest of the body must not be taken for the next request.
+			w.Header().Set("Connection", "close")
+			duplex := newDuplexBody(body)
+			defer func() {
+				_ = control.Flush()
+				duplex.end(ctx)
+			}()
+			body = duplex
+		}
+		r.Body = &streamBody{body, cancel}
 	} else {
-		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
-		r.Body = http.MaxBytesReader(w, r.Body, int64(g.options.MaxMessageBytes))
+		r.Body = g.readAhead(w, r, control)
 	}
 	g.mux.ServeHTTP(&pacedWriter{ResponseWriter: w, control: control}, r)
 }

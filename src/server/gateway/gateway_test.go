@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,10 +76,11 @@ func (s *store) Watch(stream pb.Watch_WatchServer) error {
 type served struct {
 	*store
 	*Gateway
-	http *httptest.Server
+	http        *httptest.Server
+	connections atomic.Int32
 }
 
-func serve(t *testing.T, o Options) *served {
+func serve(t testing.TB, o Options) *served {
 	t.Helper()
 	s := &served{store: &store{seen: make(chan context.Context, 100), ended: make(chan error, 100)}}
 	server := grpc.NewServer()
@@ -94,7 +96,13 @@ func serve(t *testing.T, o Options) *served {
 	var err error
 	s.Gateway, err = New(server, o)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	s.http = httptest.NewServer(s.Gateway)
+	s.http = httptest.NewUnstartedServer(s.Gateway)
+	s.http.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.connections.Add(1)
+		}
+	}
+	s.http.Start()
 	t.Cleanup(func() {
 		s.Gateway.Close()
 		server.Stop()
@@ -129,6 +137,47 @@ func TestEveryAnnotatedMethodIsServed(t *testing.T) {
 	}))
 	w.Expect(asked).To(Equal(44))
 	w.Expect(s.streaming).To(Equal(map[string]bool{"/v3/watch": true, "/v3/lease/keepalive": true}))
+}
+
+// TestConnectionsServeOneStreamAfterTheOther asks on one connection for streams that end at once, over and over: with nothing left of the
+// stream before, the connection serves the next, and where its end can not be known, it says so.
+func TestConnectionsServeOneStreamAfterTheOther(t *testing.T) {
+	w := NewWithT(t)
+	s := serve(t, Options{})
+	for n := range 200 {
+		status, body := s.post(t, "/v3/lease/keepalive", "{}")
+		w.Expect(body).To(ContainSubstring("not implemented"), "the %dth", n)
+		w.Expect(status).To(Equal(http.StatusNotImplemented))
+	}
+	w.Expect(s.connections.Load()).To(BeEquivalentTo(1))
+	for range 200 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL+"/v3/lease/keepalive", io.MultiReader(strings.NewReader("{}")))
+		w.Expect(err).NotTo(HaveOccurred())
+		response, err := http.DefaultClient.Do(request)
+		w.Expect(err).NotTo(HaveOccurred())
+		text, err := io.ReadAll(response.Body)
+		w.Expect(err).NotTo(HaveOccurred())
+		w.Expect(response.Body.Close()).To(Succeed())
+		w.Expect(string(text)).To(ContainSubstring("not implemented"))
+		w.Expect(response.Close).To(BeTrue())
+	}
+}
+
+// TestStreamAnswersWhatComesBeforeNonsense, as etcd does.
+func TestStreamAnswersWhatComesBeforeNonsense(t *testing.T) {
+	w := NewWithT(t)
+	s := serve(t, Options{})
+	ctx, leave := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.http.URL+"/v3/watch", strings.NewReader(`{"create_request":{}}nonsense`))
+	w.Expect(err).NotTo(HaveOccurred())
+	response, err := http.DefaultClient.Do(request)
+	w.Expect(err).NotTo(HaveOccurred())
+	defer response.Body.Close()
+	line, err := bufio.NewReader(response.Body).ReadString('\n')
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(line).To(MatchJSON(`{"result":{"watch_id":"1","created":true}}`))
+	leave()
+	w.Eventually(s.ended, "20s").Should(Receive(), "the client's leaving is noticed")
 }
 
 func eachPath(do func(method, path string)) func(protoreflect.FileDescriptor) bool {

@@ -26,7 +26,7 @@ func TestWhatIsUnderWayIsBounded(t *testing.T) {
 	} {
 		t.Run(ending.name, func(t *testing.T) {
 			w := NewWithT(t)
-			l := newWaitlist()
+			l := newWaitlist(time.Second)
 			for id := range uint64(maxUnderWay) {
 				w.Expect(l.add(id, farAway(), 1, false) != nil).To(BeTrue())
 			}
@@ -37,7 +37,7 @@ func TestWhatIsUnderWayIsBounded(t *testing.T) {
 			}
 			w.Expect(l.add(maxUnderWay+1, farAway(), 1, false)).NotTo(BeNil(), "for each that ends, one gets in")
 
-			l = newWaitlist()
+			l = newWaitlist(time.Second)
 			w.Expect(l.add(0, farAway(), maxUnderWayBytes, false)).NotTo(BeNil())
 			w.Expect(l.add(1, farAway(), 1, false)).To(BeNil(), "in bytes")
 			w.Expect(l.add(1, farAway(), maxUnderWayBytes, true)).NotTo(BeNil())

@@ -60,6 +60,8 @@ func (a *machine) install(snapshot *raftpb.Snapshot) error {
 	m.connectAll()
 	m.differs(m.state.Alarms.Raised(m.id, pb.AlarmType_CORRUPT)) // what was here is gone, right or wrong
 	m.applied.advance(index)
+	m.waits.skipped()
+	m.waits.reached(m.appliedTerm)
 	return m.wal.Release(index)
 }
 

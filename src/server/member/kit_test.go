@@ -82,13 +82,13 @@ func (m *Member) put(t testing.TB, key, value string) {
 	}
 }
 
-// tryPut returns the revision of a put, 0 if it has not got through after timeout.
+// tryPut returns the revision of a put, 0 if it has not got through after timeout, or is lost.
 func (m *Member) tryPut(t testing.TB, key string, timeout time.Duration) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	result, err := m.Propose(ctx, &pb.InternalRaftRequest{Put: &pb.PutRequest{Key: []byte(key)}})
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTimeoutLeaderFail) {
 		return 0
 	}
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 const (
 	// revokesPerSecond is how fast, revokeStep the time from one group to the next, and revokeBurst the largest group: what a
 	// late one makes up for.
-	revokesPerSecond = 48_000
-	revokeStep       = 2 * time.Millisecond
-	revokeBurst      = revokesPerSecond / 100
+	revokesPerSecond = 38_000
+	revokeStep       = time.Millisecond
+	revokeBurst      = revokesPerSecond / 250
 	// revokesAtOnce bounds the revokes that are on their way: well below what may wait to be applied before writes are refused.
 	revokesAtOnce = 2048
 	// revokeRetryInterval is when a revoke that has failed is tried again.

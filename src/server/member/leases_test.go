@@ -135,6 +135,29 @@ func TestARevokeOfAnotherTermGoesNowhere(t *testing.T) {
 	w.Expect(leader.get(t, "kept")).To(BeEmpty())
 }
 
+// TestWhoOnceLedEndsNoLease: etcd#15247. A leader that slept goes on with its leases when it wakes, before it hears that another one
+// leads. What it sends then ends nothing.
+func TestWhoOnceLedEndsNoLease(t *testing.T) {
+	w := NewWithT(t)
+	c := newTrio(t, nil)
+	c.start(t, 0, 1, 2)
+	w.Eventually(c.leader, "30s").ShouldNot(Equal(-1))
+	leader := c.leader()
+	c.members[leader].grant(t, 1, 1000, "kept")
+	m := c.members[(leader+1)%3]
+	for _, term := range []uint64{m.node.Term() - 1, m.node.Term()} {
+		r := revoker{m: m, term: term, logger: m.logger, sent: make(chan revoke, 1)}
+		m.clock.Start(func() []lease.Lease { return []lease.Lease{{ID: 1, TTL: 1000}} }, time.Now().Add(-time.Hour), 0)
+		r.step(time.Now())
+		m.clock.Stop()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := m.await(ctx, (<-r.sent).pending)
+		w.Expect(err).To(MatchError(context.DeadlineExceeded))
+	}
+	w.Expect(c.members[leader].get(t, "kept")).To(Equal("1"))
+}
+
 // TestManyLeasesEndTogether, more of them than may be on their way at once, and writes go on.
 func TestManyLeasesEndTogether(t *testing.T) {
 	w := NewWithT(t)

@@ -30,6 +30,9 @@ func (p peerSide) IsRemoved(id uint64) bool {
 // ReportUnreachable implements peer.Raft.
 func (p peerSide) ReportUnreachable(id uint64) { p.m.node.ReportUnreachable(id) }
 
+// ReportUnsent implements peer.Raft.
+func (p peerSide) ReportUnsent(message *raftpb.Message) { p.m.proposeUnsent(message) }
+
 // ReportSnapshot implements peer.Raft.
 func (p peerSide) ReportSnapshot(id uint64, ok bool) { p.m.node.ReportSnapshot(id, ok) }
 

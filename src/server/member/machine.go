@@ -83,6 +83,7 @@ func (a *machine) applyBatch(entries []*raftpb.Entry) {
 		m.committing.End()
 	}
 	m.applied.advance(applied.Index)
+	m.waits.reached(applied.Term)
 	m.applyMu.Unlock()
 	for i, t := range a.told {
 		t.w.done <- t.o

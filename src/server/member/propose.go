@@ -96,6 +96,7 @@ func (m *Member) send(id uint64, proposal raftnode.Proposal) (pending, error) {
 		return pending{}, errInFlight
 	}
 	proposal.Owner = p.w
+	p.w.proposal = proposal
 	if err := m.node.Propose(proposal); err != nil {
 		m.waits.abandon(id)
 		return pending{}, errQueue
@@ -110,6 +111,10 @@ func (m *Member) await(ctx context.Context, p pending) (outcome, error) {
 		if o.timedOut {
 			m.meter.unanswered(p)
 			return outcome{}, m.timeoutError(p.start)
+		}
+		if o.overtaken {
+			m.meter.unanswered(p)
+			return outcome{}, ErrTimeoutLeaderFail
 		}
 		if p.kind != "" {
 			m.meter.Requests.Observe(p.kind, true, time.Since(p.start))
@@ -157,7 +162,7 @@ func (m *Member) sweepWaits() {
 	for {
 		select {
 		case now := <-ticker.C:
-			m.waits.sweep(now)
+			m.proposeAgain(m.waits.sweep(now))
 		case <-m.stopping:
 			return
 		}

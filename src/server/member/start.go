@@ -37,7 +37,7 @@ func Start(o Options) (*Member, error) {
 		names:     o.Resolver,
 		health:    health{changed: make(chan struct{})},
 		peerTLS:   o.PeerTLS,
-		waits:     newWaitlist(),
+		waits:     newWaitlist(o.Config.Raft.ElectionTimeout / 2),
 		applied:   new(applyWatch),
 		watches:   watch.New(o.Logger),
 		log:       raft.NewMemoryStorage(),

@@ -7,6 +7,7 @@ import (
 
 	"quoin.dev/server/apply"
 	"quoin.dev/server/membership"
+	"quoin.dev/server/raftnode"
 )
 
 // waitShards spreads the waiting requests over several locks; a power of two.
@@ -18,31 +19,37 @@ type waiter struct {
 	deadline time.Time
 	bytes    int // of its request
 	gone     atomic.Bool
+	taken    atomic.Uint64     // what raft did with its proposal, see fate.go
+	proposal raftnode.Proposal // set before it is proposed
 }
 
 // Gone implements raftnode.Owner.
 func (w *waiter) Gone() bool { return w.gone.Load() }
 
-// outcome is what a waiter receives: the result of its request, or timedOut.
+// outcome is what a waiter receives: the result of its request, timedOut, or overtaken.
 type outcome struct {
 	result   apply.Result
 	members  []membership.Member // of a membership change
 	stages   stages              // of an entry that was applied
 	timedOut bool
+	// overtaken: there is another leader, and what was sent to the one before can hardly be applied any more.
+	overtaken bool
 }
 
 // waitlist finds the waiter of a request id when its entry is applied. One sweep ends all that wait for too long, so that
 // a request costs no timer.
 type waitlist struct {
 	underWay admission
+	present  atomic.Pointer[era]
+	patience time.Duration // with what was sent to a leader that leads no more
 	shards   [waitShards]struct {
 		mu      sync.Mutex // guards waiting
 		waiting map[uint64]*waiter
 	}
 }
 
-func newWaitlist() *waitlist {
-	l := new(waitlist)
+func newWaitlist(patience time.Duration) *waitlist {
+	l := &waitlist{patience: patience}
 	for i := range l.shards {
 		l.shards[i].waiting = map[uint64]*waiter{}
 	}
@@ -82,19 +89,38 @@ func (l *waitlist) abandon(id uint64) {
 	}
 }
 
-// sweep ends every wait whose deadline has passed.
-func (l *waitlist) sweep(now time.Time) {
+// find returns the waiter of id and leaves it, nil if nobody on this member waits for it.
+func (l *waitlist) find(id uint64) *waiter {
+	s := &l.shards[id%waitShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting[id]
+}
+
+// sweep ends every wait whose deadline has passed, or that a change of leader has made vain. It returns the waiters whose
+// proposals are not in the log and can not get there, which are to be proposed again.
+func (l *waitlist) sweep(now time.Time) (lost []*waiter) {
+	present := l.present.Load()
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
 		for id, w := range s.waiting {
-			if now.After(w.deadline) {
+			o := outcome{timedOut: now.After(w.deadline)}
+			if !o.timedOut {
+				if w.lostIn(present) {
+					lost = append(lost, w)
+					continue
+				}
+				o.overtaken = w.overtakenBy(present, now.Add(-l.patience))
+			}
+			if o.timedOut || o.overtaken {
 				delete(s.waiting, id)
 				l.underWay.leave(w.bytes)
 				w.gone.Store(true)
-				w.done <- outcome{timedOut: true}
+				w.done <- o
 			}
 		}
 		s.mu.Unlock()
 	}
+	return lost
 }

@@ -11,7 +11,7 @@ import (
 
 func TestWaiterIsTakenOnce(t *testing.T) {
 	w := NewWithT(t)
-	l := newWaitlist()
+	l := newWaitlist(time.Second)
 	waiter := l.add(7, time.Now().Add(time.Hour), 10, false)
 	w.Expect(l.take(8)).To(BeNil())
 	w.Expect(l.take(7+waitShards)).To(BeNil(), "another id of the same shard")
@@ -22,7 +22,7 @@ func TestWaiterIsTakenOnce(t *testing.T) {
 
 func TestAbandonedWaiterIsGone(t *testing.T) {
 	w := NewWithT(t)
-	l := newWaitlist()
+	l := newWaitlist(time.Second)
 	waiter := l.add(7, time.Now().Add(time.Hour), 10, false)
 	l.abandon(7)
 	w.Expect(waiter.Gone()).To(BeTrue())
@@ -33,7 +33,7 @@ func TestAbandonedWaiterIsGone(t *testing.T) {
 
 func TestSweepEndsWhatIsOverdue(t *testing.T) {
 	w := NewWithT(t)
-	l := newWaitlist()
+	l := newWaitlist(time.Second)
 	start := time.Now()
 	var due, later []*waiter
 	for id := range uint64(3 * waitShards) {
@@ -59,7 +59,7 @@ func TestSweepEndsWhatIsOverdue(t *testing.T) {
 // TestWaitersHearExactlyOnce lets the applier, the sweeper and the caller race for every id.
 func TestWaitersHearExactlyOnce(t *testing.T) {
 	w := NewWithT(t)
-	l := newWaitlist()
+	l := newWaitlist(time.Second)
 	const ids = 3000
 	start := time.Now()
 	waiters := make([]*waiter, ids)

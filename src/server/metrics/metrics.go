@@ -53,6 +53,6 @@ func Handler(o Options) http.Handler {
 	if o.Certificates != nil {
 		r.MustRegister(certificates(o.Certificates))
 	}
-	h := promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
-	return promhttp.InstrumentMetricHandler(r, h)
+	h := promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, DisableCompression: true})
+	return promhttp.InstrumentMetricHandler(r, atOnce(h))
 }

@@ -81,7 +81,7 @@ func (s *sieve) open() bool { return s.drop == 0 && !s.inFrame() }
 
 func (s *sieve) pass(out, p []byte) []byte {
 	return s.cut(out, p, func(kind http2.FrameType, ack bool) bool {
-		if s.drop > 0 && kind == http2.FrameSettings && ack {
+		if s.drop > 0 && kind == http2.FrameSettings && ack && s.left == 0 { // with something in it, it is none
 			s.drop--
 			return false
 		}

@@ -105,6 +105,9 @@ func (c *undecidedConn) listen() error {
 		n, err := io.ReadFull(c.in, preface)
 		c.ready, c.heard = preface[:n], n
 		c.replay = append(c.replay, c.ready...)
+		if string(c.ready) != http2.ClientPreface {
+			c.decide() // as below
+		}
 		return ignoreIf(n > 0, err)
 	}
 	frame, err := c.frames.ReadFrame()

@@ -21,6 +21,8 @@ type Raft interface {
 	IsRemoved(id uint64) bool
 	// ReportUnreachable says that a message to id was lost. Reports about one member may be merged.
 	ReportUnreachable(id uint64)
+	// ReportUnsent says that nothing of m, a proposal, has left this member, and nothing will. It must not block.
+	ReportUnsent(m *raftpb.Message)
 	// ReportSnapshot says how the sending of a snapshot to id ended.
 	ReportSnapshot(id uint64, ok bool)
 	// ReportGone says that id was connected, is not any more, and that a new connection is refused at once: its process has

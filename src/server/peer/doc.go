@@ -13,8 +13,9 @@
 // only from their requests (remotes), which have no streams.
 //
 // Send never waits. What does not fit in a queue is dropped and reported to raft as unreachable, since raft repeats
-// itself. Whatever this package tells raft on its own account goes through the reporter goroutine, because Send is called
-// by raft's own loop, which must not be waited for.
+// itself. Proposals it does not repeat: those that were queued for a connection that broke, or that found none, are given
+// back. Whatever else this package tells raft on its own account goes through the reporter goroutine, because Send is
+// called by raft's own loop, which must not be waited for.
 //
 // Every goroutine is started by Transport.spawn and ends with the context of its owner (a peer, or the transport); Stop
 // waits for all of them. The raft side is the interface Raft, the network is the interface Dialer, and time is the

@@ -36,6 +36,7 @@ type fakeRaft struct {
 	snapshots   map[uint64][]bool
 	removed     map[uint64]bool
 	gone        map[uint64]int
+	unsent      []*raftpb.Message
 }
 
 func newFakeRaft() *fakeRaft {
@@ -64,6 +65,18 @@ func (r *fakeRaft) ReportUnreachable(id uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unreachable[id]++
+}
+
+func (r *fakeRaft) ReportUnsent(m *raftpb.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unsent = append(r.unsent, m)
+}
+
+func (r *fakeRaft) unsentProposals() []*raftpb.Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]*raftpb.Message(nil), r.unsent...)
 }
 
 func (r *fakeRaft) ReportSnapshot(id uint64, ok bool) {

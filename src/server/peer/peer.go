@@ -80,6 +80,7 @@ func (p *peer) send(m *raftpb.Message) {
 func (p *peer) dropped(m *raftpb.Message) {
 	p.t.observer.SendFailed(p.id)
 	p.t.reports.lost(p.id)
+	p.t.notSent(m)
 	p.log.Debug("dropped a message, since the queue to the peer is full", zap.Stringer("message-type", m.GetType()))
 }
 
@@ -135,5 +136,6 @@ func newRemote(t *Transport, id uint64, urls []*url.URL) *remote {
 func (r *remote) send(m *raftpb.Message) {
 	if r.pipeline.offer(m) == offerFull {
 		r.pipeline.dropped(m)
+		r.pipeline.t.notSent(m)
 	}
 }

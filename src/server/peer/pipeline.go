@@ -50,6 +50,9 @@ func (p *pipeline) run() {
 		case m := <-p.queue:
 			if err := p.post(m); err != nil && p.ctx.Err() == nil {
 				p.dropped(m)
+				if unconnected := new(unconnectedError); errors.As(err, &unconnected) {
+					p.t.notSent(m)
+				}
 				p.log.Debug("could not post a message", zap.Stringer("message-type", m.GetType()), zap.Error(err))
 			}
 		case <-p.ctx.Done():

@@ -28,7 +28,7 @@ func newRoundTripper(c Config, readTimeout time.Duration) *RoundTripper {
 			defer cancel()
 			conn, err := c.Dialer.DialContext(ctx, network, address)
 			if err != nil {
-				return nil, err
+				return nil, &unconnectedError{err}
 			}
 			return &deadlineConn{Conn: conn, read: readTimeout, write: c.WriteTimeout}, nil
 		}
@@ -72,10 +72,15 @@ func (c Config) secure(ctx context.Context, conn net.Conn, address string) (net.
 	secure := tls.Client(conn, settings)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, err
+		return nil, &unconnectedError{err}
 	}
 	return secure, nil
 }
+
+// unconnectedError is why there is no connection: nothing of the request that wanted one was written.
+type unconnectedError struct{ error }
+
+func (e *unconnectedError) Unwrap() error { return e.error }
 
 // RoundTrip implements http.RoundTripper.
 func (r *RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) {

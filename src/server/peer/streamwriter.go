@@ -118,6 +118,11 @@ func (w *streamWriter) write(out *outgoing) error {
 		var err error
 		select {
 		case m := <-w.queue:
+			if out.ctx.Err() != nil { // which select may overlook
+				w.p.t.observer.SendFailed(w.p.id)
+				w.p.t.notSent(m)
+				return context.Cause(out.ctx)
+			}
 			err = w.writeBatch(out, enc, m)
 		case <-beat.C:
 			w.buf = enc.encode(w.buf[:0], linkHeartbeat)
@@ -194,12 +199,14 @@ func (out *outgoing) deadline(at time.Time) {
 	_ = out.control.SetWriteDeadline(at)
 }
 
-// giveUpQueue drops what waits for a connection that broke: by the next one raft has something newer to say.
+// giveUpQueue drops what waits for a connection that broke: by the next one raft has something newer to say. Only proposals are
+// not repeated by raft.
 func (w *streamWriter) giveUpQueue() {
 	for lost := false; ; lost = true {
 		select {
-		case <-w.queue:
+		case m := <-w.queue:
 			w.p.t.observer.SendFailed(w.p.id)
+			w.p.t.notSent(m)
 		default:
 			if lost {
 				w.p.t.reports.lost(w.p.id)

@@ -125,6 +125,13 @@ func (t *Transport) Send(msgs []*raftpb.Message) {
 	}
 }
 
+// notSent tells raft of a proposal of which nothing was written. Everything else raft repeats by itself.
+func (t *Transport) notSent(m *raftpb.Message) {
+	if m.GetType() == raftpb.MsgProp {
+		t.cfg.Raft.ReportUnsent(m)
+	}
+}
+
 // supersededByLater says that m acknowledges no more than a later message of its batch does. Only plain acknowledgements
 // of one term are compared: a rejection carries a hint that the leader needs.
 func supersededByLater(m *raftpb.Message, later []*raftpb.Message) bool {

@@ -72,3 +72,5 @@ func TestChangeThatWasWithdrawnIsNotProposed(t *testing.T) {
 type owner struct{ gone *atomic.Bool }
 
 func (o owner) Gone() bool { return o.gone.Load() }
+
+func (owner) Taken(uint64, bool) {}

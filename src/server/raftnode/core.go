@@ -95,10 +95,21 @@ func (n *Node) propose(fresh []Proposal) {
 		if n.refused(pending[0], entries[0]) {
 			continue
 		}
+		n.tellTaken(pending[:used])
 		n.inbox.settle(pending[:used])
 		pending = pending[used:]
 	}
 	n.held = later
+}
+
+// tellTaken tells owners what raft did with their proposals just now.
+func (n *Node) tellTaken(proposals []Proposal) {
+	s := n.raw.BasicStatus()
+	for _, p := range proposals {
+		if p.Owner != nil {
+			p.Owner.Taken(s.HardState.GetTerm(), s.RaftState == raft.StateLeader)
+		}
+	}
 }
 
 func entriesOf(proposals []Proposal) []*raftpb.Entry {
@@ -140,6 +151,9 @@ type expiry time.Time
 
 // Gone implements Owner.
 func (e expiry) Gone() bool { return time.Now().After(time.Time(e)) }
+
+// Taken implements Owner: who waits for it is on another member.
+func (expiry) Taken(uint64, bool) {}
 
 // live returns the held and the fresh proposals that somebody still waits for, and takes them out of held.
 func (n *Node) live(fresh []Proposal) []Proposal {

@@ -212,10 +212,27 @@ type Proposal struct {
 type Owner interface {
 	// Gone reports whether nobody waits any more; from then on it stays true.
 	Gone() bool
+	// Taken is called by the core when raft takes the proposal in a term: into the log of this node, which leads, or to forward
+	// it. It may be called again after TakeBack or another Propose, and must not block.
+	Taken(term uint64, logged bool)
 }
 
 // Propose queues p and returns. Its fate is learned from what is applied.
 func (n *Node) Propose(p Proposal) error { return n.inbox.addProposal(p) }
+
+// TakeBack holds proposals that were forwarded, and of which it is certain that nothing has left this member, until the next
+// tick or another leader. Those that there is no room for are dropped.
+func (n *Node) TakeBack(proposals []Proposal) {
+	n.inbox.addCall(func(*raft.RawNode) {
+		for _, p := range proposals {
+			if n.inbox.admit(p) {
+				n.held = append(n.held, p)
+			}
+		}
+		// At once they would take the same way again, which is closed.
+		n.blocked = n.leader.Load() != n.cfg.ID
+	})
+}
 
 // Step queues a message from another member.
 func (n *Node) Step(m *raftpb.Message) { n.inbox.addMessages(m) }

@@ -279,6 +279,8 @@ func (p *patience) Gone() bool {
 	return p.over
 }
 
+func (*patience) Taken(uint64, bool) {}
+
 func TestProposalsWithoutALeaderWaitOrAreWithdrawn(t *testing.T) {
 	w := NewWithT(t)
 	g := newGroup(t, 3, nil)

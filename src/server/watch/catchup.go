@@ -32,19 +32,33 @@ func (h *Hub) catchUp() {
 	}
 }
 
-// breathe leaves two thirds of the time to writes, if there were any during the last pass.
+// breathe leaves time to writes, if there were any since the last breath.
 func (h *Hub) breathe() {
 	h.mu.Lock()
-	took, writes := h.took, h.dispatched > h.seen
+	took, gained, written := h.took, h.gained, h.dispatched-h.seen
 	h.took, h.seen = 0, h.dispatched
 	h.mu.Unlock()
-	if took == 0 || !writes {
+	pause := breath(took, gained, written)
+	if pause == 0 {
 		return
 	}
 	select {
-	case <-time.After(min(2*took, longestBreath)):
+	case <-time.After(pause):
 	case <-h.ctx.Done():
 	}
+}
+
+// breath is how long to leave the machine to writes after a pass: four fifths of the time, and half of it when the watchers would
+// hardly come nearer, which would never catch up otherwise. gained and written are revisions: passed by the watchers, and new.
+func breath(took time.Duration, gained, written int64) time.Duration {
+	if written == 0 {
+		return 0
+	}
+	pause := 4 * took
+	if gained < 2*written {
+		pause = took
+	}
+	return min(pause, longestBreath)
 }
 
 // pass takes one step with the watchers that are at one place in the past or ahead of it. It returns false when nobody can
@@ -137,7 +151,7 @@ func (h *Hub) history(from int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.arrive(next)
-	h.took = time.Since(began)
+	h.took, h.gained = time.Since(began), next-from
 	return true
 }
 

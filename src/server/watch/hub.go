@@ -63,6 +63,7 @@ type Hub struct {
 	touched    []touch
 	filled     []*Stream     // got events in the present pass
 	took       time.Duration // of the last pass, if it was through the rows of the store
+	gained     int64         // revisions that it has passed
 	seen       int64         // what was dispatched when it ended
 
 	moves chan struct{} // has one token when watchers that are behind may get on

@@ -59,8 +59,8 @@ func check(t testing.TB, err error) {
 func (s *bench) write(fn func(*mvcc.Txn)) int64 {
 	txn := s.store.Begin()
 	fn(txn)
+	s.mu.Lock() // watchers that catch up may be told of it as soon as it has ended
 	changes := txn.End()
-	s.mu.Lock()
 	s.history = append(s.history, changes...)
 	s.mu.Unlock()
 	s.hub.Publish(changes)

@@ -19,6 +19,9 @@ import (
 // maxKeyFileBytes bounds a key file; a bundle of a hundred RSA keys fits.
 const maxKeyFileBytes = 1 << 20
 
+// minRSABits is the size below which crypto/rsa neither signs nor verifies.
+const minRSABits = 1024
+
 // keyFiles are the paths of the keys; each may be empty.
 type keyFiles struct{ public, private string }
 
@@ -164,12 +167,16 @@ func privateKey(data []byte) (crypto.Signer, error) {
 	return nil, errors.New("not a private key that is known here")
 }
 
-// fits holds a public key against the method: its family, and for ES* its curve.
+// fits holds a public key against the method: its family, for ES* its curve, and for RSA its size.
 func fits(method jwt.SigningMethod, key any) error {
 	ok := false
 	switch m := method.(type) {
 	case *jwt.SigningMethodRSA, *jwt.SigningMethodRSAPSS:
-		_, ok = key.(*rsa.PublicKey)
+		var k *rsa.PublicKey
+		k, ok = key.(*rsa.PublicKey)
+		if ok && k.N.BitLen() < minRSABits {
+			return fmt.Errorf("an RSA key of %d bits is too short to sign with, make one of 2048 or more", k.N.BitLen())
+		}
 	case *jwt.SigningMethodECDSA:
 		var k *ecdsa.PublicKey
 		k, ok = key.(*ecdsa.PublicKey)

@@ -289,6 +289,7 @@ func TestKeys(t *testing.T) {
 		"other family":           {"RS256", public("256"), "", "auth: pub-key: the key is not one for sign-method RS256"},
 		"other private family":   {"RS256", public("rsa"), private("256"), "auth: priv-key: the key is not one for sign-method RS256"},
 		"other curve":            {"ES256", "", private("384"), "auth: priv-key: the key is not one for sign-method ES256"},
+		"short":                  {"RS256", "", shortRSA, "auth: priv-key: an RSA key of 512 bits is too short to sign with, make one of 2048 or more"},
 		"one of a bundle":        {"EdDSA", public("ed") + public("256"), "", "auth: pub-key: the key is not one for sign-method EdDSA"},
 	} {
 		t.Run(name, func(t *testing.T) {
