@@ -286,7 +286,7 @@ func TestAuthCan(t *testing.T) {
 			"u may not get [aa, c)\n\trole r has READ on [a, b) (prefix a)\n\tnone of the roles r, s has READ from b on\n",
 		},
 		{"auth can nobody get x", 1, "nobody may not get x\n\tthe user has no roles\n"},
-		{"auth can root delete '' --prefix", 0, "root may delete [\x00, <open ended>\n\trole root has READWRITE on [, <open ended>\n"},
+		{"auth can root delete '' --prefix", 0, "root may delete [\"\\x00\", <open ended>\n\trole root has READWRITE on [, <open ended>\n"},
 		{
 			"auth can u put k -w json", 0,
 			`{"user":"u","roles":["r","s"],"action":"put","key":"aw==","granted":true,` +

@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +31,7 @@ func (a *app) authCanCommand() *cobra.Command {
 			"auth can alice get jobs/ --prefix",
 			"auth can alice put jobs/7 --user root",
 			"auth can alice delete a d --write-out=json"),
-		ValidArgsFunction: a.complete(suggestUsers),
+		ValidArgsFunction: a.complete(suggestUsers, suggestActions),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := question(args, prefix, fromKey)
 			if err != nil {
@@ -49,6 +51,10 @@ func (a *app) authCanCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&prefix, "prefix", false, "every key that begins with <key>")
 	cmd.Flags().BoolVar(&fromKey, "from-key", false, "every key from <key> on, in byte order")
 	return cmd
+}
+
+func suggestActions(context.Context, *client.Client) ([]cobra.Completion, error) {
+	return slices.Sorted(maps.Keys(actions)), nil
 }
 
 // question reads the arguments.

@@ -24,6 +24,9 @@ func TestCompletion(t *testing.T) {
 		"user passwd ":             "root\nu\n:4\n",
 		"user grant-role root ":    "r\ns\n:4\n",
 		"role get ":                "r\ns\n:4\n",
+		"auth can u ":              "delete\nget\nput\nwatch\n:4\n",
+		"get k -w ":                "fields\njson\nprotobuf\nsimple\ntable\nyaml\n:4\n",
+		"get ":                     ":4\n",
 		"--user=me member remove ": ":4\n", // it would have to ask for the password
 		"--cert=x member remove ":  ":4\n",
 		"endpoint st":              "status\tShows version, size, leader and raft progress of each endpoint\n:4\n",

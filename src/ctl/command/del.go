@@ -63,6 +63,7 @@ func (a *app) delCommand() *cobra.Command {
 			"del greeting",
 			"del --prefix session/ --prev-kv",
 			"del --range a b"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			op, err := f.op(a, args)
 			if err != nil {

@@ -35,6 +35,7 @@ func (a *app) diffCommand() *cobra.Command {
 			"diff head~10 head /registry/pods/",
 			"diff 4711 4800 config/ --values",
 			"diff 4711 head --write-out=json"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			different, err := a.diff(cmd, args, values)
 			switch {

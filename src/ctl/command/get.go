@@ -152,6 +152,7 @@ func (a *app) getCommand() *cobra.Command {
 			"get greeting --rev=42 --print-value-only",
 			"get --prefix '' --count-only --write-out=fields",
 			"get --tree --depth=2 /registry/"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.treeFlags.check(cmd, args); err != nil {
 				return err

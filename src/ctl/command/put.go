@@ -92,6 +92,7 @@ func (a *app) putCommand() *cobra.Command {
 			"put --prev-kv greeting 'good morning'",
 			"put --lease=6dfaa2040b880c18 session/7 alice",
 			"put -- -key -value"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			op, err := f.op(args, a.Stdin)
 			if err != nil {

@@ -43,6 +43,8 @@ func (a *app) rootCommand() *cobra.Command {
 
 	// They would drown the flags of the command in every usage text; `options` shows them.
 	a.flags.register(root.PersistentFlags())
+	_ = root.RegisterFlagCompletionFunc("write-out", cobra.FixedCompletions( // fails for flags that do not exist
+		[]cobra.Completion{"fields", "json", "protobuf", "simple", "table", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.InitDefaultHelpFlag()
 	root.Flags().Lookup("help").Hidden = true
 	root.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })

@@ -17,6 +17,7 @@ import (
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/mvccpb"
+	"quoin.dev/api/rpctypes"
 	"quoin.dev/ctl/command"
 )
 
@@ -48,6 +49,8 @@ type server struct {
 	leaseErr error               // of every request about leases
 	changes  []*pb.WatchResponse // sent to every watch once it was created
 	loginErr error               // of every Authenticate
+	guarded  bool                // Status needs a token
+	id       uint64              // in Status, instead of 2
 	open     bool                // auth is not enabled
 
 	enableErr error // of AuthEnable, under mu once requests are made
@@ -225,7 +228,12 @@ func (s *server) MemberList(ctx context.Context, r *pb.MemberListRequest) (*pb.M
 
 func (s *server) Status(ctx context.Context, r *pb.StatusRequest) (*pb.StatusResponse, error) {
 	s.record(ctx, r)
-	return &pb.StatusResponse{Header: header, Version: "3.7.3", DbSize: 100, DbSizeInUse: 50, Leader: cmp.Or(s.leader, 2)}, nil
+	if md, _ := metadata.FromIncomingContext(ctx); s.guarded && len(md.Get("token")) == 0 {
+		return nil, rpctypes.ErrGRPCUserEmpty
+	}
+	h := proto.CloneOf(header)
+	h.MemberId = cmp.Or(s.id, h.MemberId)
+	return &pb.StatusResponse{Header: h, Version: "3.7.3", DbSize: 100, DbSizeInUse: 50, Leader: cmp.Or(s.leader, 2)}, nil
 }
 
 func (s *server) HashKV(ctx context.Context, r *pb.HashKVRequest) (*pb.HashKVResponse, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"quoin.dev/api/rpctypes"
@@ -91,10 +92,16 @@ type said struct {
 	took     time.Duration
 	list     *client.MemberListResponse // nil if it was not told
 	err      error
+	login    bool // what it was asked for is a token
 }
 
 // facts asks the endpoints first, and then the members that nobody has answered for.
 func (e *examination) facts() (f diagnosis.Facts, err error) {
+	if e.cfg.Username != "" {
+		if refusals := e.login(); len(refusals) > 0 {
+			return withoutList(refusals)
+		}
+	}
 	answers := e.ask(e.cfg.Endpoints)
 	list, err := newestList(answers)
 	if err != nil {
@@ -128,17 +135,73 @@ func (e *examination) facts() (f diagnosis.Facts, err error) {
 	return f, nil
 }
 
+// login exchanges the password for one token for all members: learners give none, and a password takes long to check. If nobody
+// gives one, it returns what each endpoint said.
+func (e *examination) login() (refusals []said) {
+	name, password := e.cfg.Username, e.cfg.Password
+	e.cfg.Username, e.cfg.Password = "", ""
+	for _, endpoint := range e.cfg.Endpoints {
+		token, err := e.tokenOf(endpoint, name, password)
+		if err == nil || rpctypes.Error(err) == rpctypes.ErrAuthNotEnabled {
+			e.cfg.Token = token
+			return nil
+		}
+		refusals = append(refusals, said{endpoint: endpoint, err: err, login: true})
+		if isRefusal(err) {
+			break // the others have the same users
+		}
+	}
+	return refusals
+}
+
+func (e *examination) tokenOf(endpoint, name, password string) (string, error) {
+	cfg := e.cfg
+	cfg.Endpoints = []string{endpoint}
+	c, err := client.New(cfg)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	ctx, cancel := e.app.request()
+	defer cancel()
+	resp, err := c.Authenticate(ctx, name, password)
+	return resp.GetToken(), err
+}
+
 // withoutList tells why nobody tells who the members are. A refusal says nothing about the cluster.
 func withoutList(answers []said) (f diagnosis.Facts, err error) {
 	var troubles []string
 	for _, ans := range answers {
-		if ans.status != nil {
-			return f, fmt.Errorf("%s does not tell who the members are: %w", ans.endpoint, ans.err)
+		switch {
+		case errors.Is(rpctypes.Error(ans.err), rpctypes.ErrUserEmpty):
+			return f, fmt.Errorf("%s does not tell how the cluster is: %w; give --user", ans.endpoint, ans.err)
+		case ans.status != nil || isRefusal(ans.err):
+			return f, fmt.Errorf("%s does not tell how the cluster is: %w", ans.endpoint, ans.err)
+		case ans.login:
+			troubles = append(troubles, fmt.Sprintf("%s lets nobody log in (%s)", ans.endpoint, explainTransport(ans.err)))
+		default:
+			troubles = append(troubles, fmt.Sprintf("%s does not answer (%s)", ans.endpoint, explainTransport(ans.err)))
 		}
-		troubles = append(troubles, fmt.Sprintf("%s does not answer (%s)", ans.endpoint, explainTransport(ans.err)))
 	}
 	f.Read = strings.Join(troubles, "; ")
 	return f, nil
+}
+
+// isRefusal reports whether a member has answered, and said no. That a learner says so means nothing.
+func isRefusal(err error) bool {
+	if rpctypes.Error(err) == rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner) {
+		return false
+	}
+	code := status.Code(err)
+	var known rpctypes.EtcdError
+	if errors.As(err, &known) {
+		code = known.Code()
+	}
+	switch code {
+	case codes.InvalidArgument, codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition:
+		return true
+	}
+	return false
 }
 
 // ask asks endpoints at once.
@@ -250,8 +313,23 @@ func explainTransport(err error) string {
 	if s, ok := status.FromError(err); ok && !errors.Is(requestError(err), context.DeadlineExceeded) {
 		text = s.Message()
 	}
-	if _, cause, ok := strings.Cut(text, "while dialing: "); ok {
-		text = strings.TrimRight(cause, `"`)
+	for _, before := range []string{"while dialing: ", "authentication handshake failed: ", `connection error: desc = "`} {
+		if _, cause, ok := strings.Cut(text, before); ok {
+			text = strings.TrimRight(cause, `"`)
+		}
+	}
+	for _, known := range handshakeSteps {
+		if strings.Contains(text, known.cause) {
+			return text + "; " + known.step
+		}
 	}
 	return text
+}
+
+// handshakeSteps are what to do when two sides do not agree on TLS.
+var handshakeSteps = []struct{ cause, step string }{
+	{"signed by unknown authority", "give --cacert"},
+	{"certificate required", "give --cert and --key"},
+	{"error reading server preface", "if it takes TLS alone, write https:// before it"},
+	{"first record does not look like a TLS handshake", "it does not take TLS, write http:// before it"},
 }

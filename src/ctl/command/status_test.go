@@ -71,6 +71,8 @@ func TestStatusThatCanNotBeTold(t *testing.T) {
 	for _, c := range []struct{ args, stdout, stderr string }{
 		{"status --endpoints=127.0.0.1:1", "unavailable: nobody tells who the members are\n  127.0.0.1:1 does not answer (", ""},
 		{"status --endpoints=" + a.address + "," + b.address, "", "Error: the endpoints are of different clusters, 1 and 4d: give those of one\n"},
+		{"status --endpoints=https://" + a.address, "unavailable: nobody tells who the members are\n  https://" + a.address +
+			" does not answer (tls: first record does not look like a TLS handshake; it does not take TLS, write http:// before it)\n", ""},
 		{"status extra", "", "Error: status takes no arguments"},
 		{"status -w fields --endpoints=" + b.address, "", "Error: fields not supported as output format\n"},
 		{"status -w bad", "", "Error: unsupported output format\n"},
@@ -78,5 +80,44 @@ func TestStatusThatCanNotBeTold(t *testing.T) {
 		if r := runWith(nil, "", strings.Fields(c.args)...); r.code != 2 || !strings.HasPrefix(r.stdout, c.stdout) || !strings.HasPrefix(r.stderr, c.stderr) {
 			t.Errorf("%s: %+v", c.args, r)
 		}
+	}
+}
+
+// A learner gives nobody a token, and takes that of another member. One login is enough for all members.
+func TestStatusWithAuth(t *testing.T) {
+	voter, learner := startServer(t), startServer(t)
+	voter.guarded, learner.guarded, learner.loginErr, learner.id = true, true, rpctypes.ErrGRPCNotSupportedForLearner, 3
+	voter.members = []*pb.Member{
+		{ID: 2, Name: "one", ClientURLs: []string{"http://" + voter.address}},
+		{ID: 3, Name: "two", ClientURLs: []string{"http://" + learner.address}, IsLearner: true},
+	}
+	learner.members = voter.members
+	for _, endpoints := range []string{voter.address, learner.address + "," + voter.address, "127.0.0.1:1," + voter.address} {
+		if r := runWith(nil, "", "status", "--user=u:p", "--endpoints", endpoints); r.code != 0 || !strings.HasPrefix(r.stdout, "healthy: ") {
+			t.Errorf("%s: %+v", endpoints, r)
+		}
+	}
+}
+
+// Whoever is refused has not learned that the cluster is unavailable.
+func TestStatusThatIsRefused(t *testing.T) {
+	s := startServer(t)
+	s.guarded = true
+	for _, c := range []struct {
+		loginErr error
+		flag     string
+		stderr   string
+	}{
+		{nil, "--hex", " does not tell how the cluster is: etcdserver: user name is empty; give --user\n"},
+		{rpctypes.ErrGRPCAuthFailed, "--user=u:wrong", " does not tell how the cluster is: etcdserver: authentication failed, invalid user ID or password\n"},
+	} {
+		s.loginErr = c.loginErr
+		if r := s.run("", "status", c.flag); r.code != 2 || r.stdout != "" || r.stderr != "Error: "+s.address+c.stderr {
+			t.Errorf("%s: %+v", c.flag, r)
+		}
+	}
+	s.loginErr = rpctypes.ErrGRPCTimeout
+	if r := s.run("", "status", "--user=u:p"); r.code != 2 || !strings.HasPrefix(r.stdout, "unavailable: nobody tells who the members are\n  "+s.address+" lets nobody log in (etcdserver: request timed out)") {
+		t.Errorf("%+v", r)
 	}
 }

@@ -101,16 +101,7 @@ func (s *watchSession) watch(ctx context.Context, line string, words []string) e
 		s.say("Invalid command %s (command type or key is not provided)\n", line)
 		return nil
 	}
-	var f watchFlags
-	flags := pflag.NewFlagSet("watch", pflag.ContinueOnError)
-	flags.Usage = func() {}
-	flags.SetOutput(io.Discard)
-	f.register(flags)
-	if err := flags.Parse(words); err != nil {
-		// Not the error itself: a request for help is none for the help of the program.
-		return exit(badArguments, errors.New(err.Error()))
-	}
-	w, err := s.app.newWatch(f, flags.Args(), flags.ArgsLenAtDash())
+	w, err := s.app.readWatch(words)
 	if errors.Is(err, errWatchEndPrefix) {
 		s.say("Invalid command %s (%v)\n", line, err)
 		return nil
@@ -129,6 +120,20 @@ func (s *watchSession) watch(ctx context.Context, line string, words []string) e
 		}
 	})
 	return nil
+}
+
+// readWatch reads what follows `watch` in a line.
+func (a *app) readWatch(words []string) (watch, error) {
+	var f watchFlags
+	flags := pflag.NewFlagSet("watch", pflag.ContinueOnError)
+	flags.Usage = func() {}
+	flags.SetOutput(io.Discard)
+	f.register(flags)
+	if err := flags.Parse(words); err != nil {
+		// Not the error itself: a request for help is none for the help of the program.
+		return watch{}, errors.New(err.Error())
+	}
+	return a.newWatch(f, flags.Args(), flags.ArgsLenAtDash())
 }
 
 func (s *watchSession) show(r client.WatchResponse, w watch) error {

@@ -121,6 +121,16 @@ func (f Facts) leader() (leader uint64) {
 	return leader
 }
 
+// name is how the member with an id is called in sentences; one that was removed may have left an alarm.
+func (f Facts) name(id uint64) string {
+	for _, m := range f.Members {
+		if m.Listed.GetID() == id {
+			return m.name()
+		}
+	}
+	return fmt.Sprintf("%x", id)
+}
+
 // applied is how far the leader has applied the log, as far as is known.
 func (f Facts) applied(leader uint64) (index uint64) {
 	for _, m := range f.Members {
@@ -164,6 +174,9 @@ func (j *judge) member(m *Member) {
 	case m.Status == nil:
 		j.broken = true
 		j.because(Degraded, "%s does not answer: %s", m.name(), m.Trouble)
+	case !works && j.report.Leader == 0:
+		j.broken = true
+		j.because(Degraded, "%s answers, and knows no leader", m.name())
 	case !works:
 		j.broken = true
 		j.because(Degraded, "%s answers and follows no leader that the others have: look at its log and at the network between the members", m.name())
@@ -229,18 +242,19 @@ func (j *judge) cluster() {
 	case j.facts.Read != "":
 		step := ""
 		if r.Working < r.Quorum {
-			step = fmt.Sprintf(": %d of %d members with a vote work, and %d are needed", r.Working, r.Voters, r.Quorum)
+			step = fmt.Sprintf(": %d of %d members with a vote work, and %d are needed; start what is down, and look at the network between the members",
+				r.Working, r.Voters, r.Quorum)
 		}
 		j.because(Unavailable, "a read that takes a quorum failed (%s)%s", j.facts.Read, step)
 	}
 	for _, a := range j.facts.Alarms {
-		switch a.GetAlarm() {
+		switch name := j.facts.name(a.GetMemberID()); a.GetAlarm() {
 		case pb.AlarmType_NOSPACE:
-			j.because(Unavailable, "changes are refused, since %x has no space: `compaction`, then `defrag`, then `alarm disarm`", a.MemberID)
+			j.because(Unavailable, "changes are refused, since %s has no space: `compaction`, then `defrag`, then `alarm disarm`", name)
 		case pb.AlarmType_CORRUPT:
-			j.because(Unavailable, "%x holds other data than the others: replace it, then `alarm disarm`", a.MemberID)
+			j.because(Unavailable, "%s holds other data than the others: replace it, then `alarm disarm`", name)
 		default:
-			j.because(Degraded, "%x has raised an alarm that is not known here: %v", a.MemberID, a.GetAlarm())
+			j.because(Degraded, "%s has raised an alarm that is not known here: %v", name, a.GetAlarm())
 		}
 	}
 	if j.broken && r.Verdict == Degraded && r.MayFail == 0 {

@@ -73,15 +73,16 @@ func TestVerdicts(t *testing.T) {
 		{members: "l f,sick f", summary: "degraded: 3 of 3", reasons: []string{"m2 reports: the disk does not answer"}},
 		{members: "l,full", summary: "degraded: 1 of 1 members with a vote work, none may fail", reasons: []string{"the database of m1"}},
 		{members: "lost lost down", read: "deadline", summary: "unavailable: 0 of 3 members with a vote work, this needs help now", reasons: []string{
-			"a read that takes a quorum failed (deadline): 0 of 3 members with a vote work, and 2 are needed", "m1 answers", "m2 answers", "m3 does not answer",
+			"a read that takes a quorum failed (deadline): 0 of 3 members with a vote work, and 2 are needed; start what is down, and look at the network between the members",
+			"m1 answers, and knows no leader", "m2 answers, and knows no leader", "m3 does not answer: connection refused",
 		}},
 		{members: "l f f", read: "deadline", summary: "unavailable: 3 of 3", reasons: []string{"a read that takes a quorum failed (deadline)"}},
 		{members: "l down down", summary: "at risk: 1 of 3 members with a vote work, none may fail", reasons: []string{"m2", "m3"}}, // seen from afar
 		{members: "l f down", alarm: pb.AlarmType_NOSPACE, summary: "unavailable: 2 of 3", reasons: []string{
-			"changes are refused, since 2 has no space: `compaction`, then `defrag`, then `alarm disarm`", "m3 does not answer",
+			"changes are refused, since m2 has no space: `compaction`, then `defrag`, then `alarm disarm`", "m3 does not answer",
 		}},
-		{members: "l f f", alarm: pb.AlarmType_CORRUPT, summary: "unavailable: 3 of 3", reasons: []string{"2 holds other data"}},
-		{members: "l f f", alarm: 9, summary: "degraded: 3 of 3", reasons: []string{"not known here: 9"}},
+		{members: "l f f", alarm: pb.AlarmType_CORRUPT, summary: "unavailable: 3 of 3", reasons: []string{"m2 holds other data"}},
+		{members: "l f f", alarm: 9, summary: "degraded: 3 of 3", reasons: []string{"m2 has raised an alarm that is not known here: 9"}},
 		{members: "", read: "no member answers", summary: "unavailable: nobody tells who the members are", reasons: []string{"no member answers"}},
 	} {
 		f := facts(c.members)

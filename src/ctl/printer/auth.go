@@ -72,7 +72,7 @@ func (s *simple) RoleGet(role string, r *pb.AuthRoleGetResponse) error {
 		fmt.Fprintln(s.out, part.title)
 		for _, p := range r.GetPerm() {
 			if p.GetPermType() == part.kind || p.GetPermType() == client.PermReadWrite {
-				fmt.Fprintf(s.out, "\t%s\n", interval(p.GetKey(), p.GetRangeEnd()))
+				fmt.Fprintf(s.out, "\t%s\n", interval(p.GetKey(), p.GetRangeEnd(), asIs))
 			}
 		}
 	}
@@ -84,19 +84,19 @@ func (s *simple) Verdict(v Verdict) error {
 	if !v.Granted {
 		may = "may not"
 	}
-	fmt.Fprintf(s.out, "%s %s %s %s\n", v.User, may, v.Action, interval(v.Key, v.RangeEnd))
+	fmt.Fprintf(s.out, "%s %s %s %s\n", v.User, may, v.Action, interval(v.Key, v.RangeEnd, oneLine))
 	for _, g := range v.By {
 		fmt.Fprintf(s.out, "\trole %s has %s on %s\n", g.Role, g.Permission.GetPermType(),
-			interval(g.Permission.GetKey(), g.Permission.GetRangeEnd()))
+			interval(g.Permission.GetKey(), g.Permission.GetRangeEnd(), oneLine))
 	}
 	switch {
 	case v.Granted:
 	case len(v.Roles) == 0:
 		s.out.WriteString("\tthe user has no roles\n")
 	case len(v.RangeEnd) > 0:
-		fmt.Fprintf(s.out, "\tnone of the roles %s has %s from %s on\n", strings.Join(v.Roles, ", "), v.Access, v.Missing)
+		fmt.Fprintf(s.out, "\tnone of the roles %s has %s from %s on\n", strings.Join(v.Roles, ", "), v.Access, oneLine(v.Missing))
 	default:
-		fmt.Fprintf(s.out, "\tnone of the roles %s has %s on %s\n", strings.Join(v.Roles, ", "), v.Access, v.Missing)
+		fmt.Fprintf(s.out, "\tnone of the roles %s has %s on %s\n", strings.Join(v.Roles, ", "), v.Access, oneLine(v.Missing))
 	}
 	if !v.AuthEnabled {
 		s.out.WriteString("\tauth is not enabled: until it is, everybody may do everything\n")
@@ -105,20 +105,23 @@ func (s *simple) Verdict(v Verdict) error {
 }
 
 // interval is how people read the keys from one on: the key alone, or up to but without another one.
-func interval(key, end []byte) string {
+func interval(key, end []byte, show func([]byte) string) string {
 	prefix := ""
 	if len(key) > 0 && client.GetPrefixRangeEnd(string(key)) == string(end) {
-		prefix = fmt.Sprintf(" (prefix %s)", key)
+		prefix = fmt.Sprintf(" (prefix %s)", show(key))
 	}
 	switch {
 	case len(end) == 0:
-		return string(key)
+		return show(key)
 	case bytes.Equal(end, []byte{0}):
-		return fmt.Sprintf("[%s, <open ended>%s", key, prefix)
+		return fmt.Sprintf("[%s, <open ended>%s", show(key), prefix)
 	default:
-		return fmt.Sprintf("[%s, %s)%s", key, end, prefix)
+		return fmt.Sprintf("[%s, %s)%s", show(key), show(end), prefix)
 	}
 }
+
+// asIs is how etcdctl shows keys.
+func asIs(key []byte) string { return string(key) }
 
 func (f *fields) Changed(_ string, r Change) error {
 	f.header(r.GetHeader())

@@ -34,6 +34,23 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// What is no text is quoted: a prefix of nothing begins with a zero byte.
+func TestVerdictAboutAllKeys(t *testing.T) {
+	v := printer.Verdict{
+		User: "u", Action: "get", Access: client.PermRead, Key: []byte{0}, RangeEnd: []byte{0}, Roles: []string{"r"}, AuthEnabled: true,
+		Verdict: permission.Verdict{Missing: []byte{0}},
+	}
+	var out bytes.Buffer
+	p, err := printer.New("simple", &out, printer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "u may not get [\"\\x00\", <open ended>\n\tnone of the roles r has READ from \"\\x00\" on\n"
+	if err := p.Verdict(v); err != nil || out.String() != want {
+		t.Errorf("printed %q, %v, want %q", out.String(), err, want)
+	}
+}
+
 func TestIntervalsOfPermissions(t *testing.T) {
 	for _, c := range []struct{ key, end, want string }{
 		{"a", "", "a"}, {"a", "b", "[a, b) (prefix a)"}, {"a", "c", "[a, c)"}, {"a", "\x00", "[a, <open ended>"},

@@ -55,16 +55,21 @@ func (s *simple) value(sign string, kv *mvccpb.KeyValue) {
 	}
 }
 
-// text writes bytes so that a terminal survives them: as they are if they are text of one line, else quoted.
+// text writes bytes so that a terminal survives them.
 func (s *simple) text(b []byte) {
-	switch {
-	case s.hex:
+	if s.hex {
 		writeHex(s.out, b)
-	case isText(b) && bytes.IndexByte(b, '\n') < 0:
-		s.out.Write(b)
-	default:
-		s.out.WriteString(strconv.Quote(string(b)))
+		return
 	}
+	s.out.WriteString(oneLine(b))
+}
+
+// oneLine is bytes as they are if they are text of one line, else quoted.
+func oneLine(b []byte) string {
+	if isText(b) && bytes.IndexByte(b, '\n') < 0 {
+		return string(b)
+	}
+	return strconv.Quote(string(b))
 }
 
 func writeHex(out *bufio.Writer, b []byte) {
