@@ -42,6 +42,9 @@ var _ = Describe("a cluster that is harmed", func() {
 					Fail(fmt.Sprintf("seed %d, %s: %s\nreport: %s", job.Seed, v.Check, f.Text, filepath.Join(dir, report.PageName)))
 				}
 			}
+			for _, end := range record.Ends {
+				Expect(end.DataDir).To(BeEmpty(), "the files of members are not kept when nothing was found, which checks that are made again have to know")
+			}
 		}, SpecTimeout(runTimeout))
 	}
 })

@@ -31,6 +31,10 @@ const (
 // mild are kinds of faults at which a member can still do its part in a majority.
 var mild = []string{"move-leader", "defragment", "compact", "backup", "membership", "clock", "delay", "slow-fsync"}
 
+func isMild(kind string) bool {
+	return slices.ContainsFunc(mild, func(part string) bool { return strings.Contains(kind, part) })
+}
+
 // stretch is a time without an acknowledged write, in which nothing began or ended.
 type stretch struct {
 	from, to time.Duration
@@ -141,8 +145,7 @@ func (e *evidence) quorumAt(t time.Duration) bool {
 	hit := map[string]bool{}
 	for i := range e.Faults {
 		f := &e.Faults[i]
-		isMild := slices.ContainsFunc(mild, func(kind string) bool { return strings.Contains(f.Kind, kind) })
-		if isMild || f.Injected > t || f.Healed != 0 && f.Healed <= t {
+		if isMild(f.Kind) || f.Injected > t || f.Healed != 0 && f.Healed <= t {
 			continue
 		}
 		if e.options.Bounds[f.Kind].NoQuorum {

@@ -11,6 +11,7 @@ import (
 	"quoin.dev/quoin/robustness/check/eventlog"
 	"quoin.dev/quoin/robustness/check/waldir"
 	"quoin.dev/quoin/robustness/history"
+	"quoin.dev/quoin/robustness/report/words"
 )
 
 // durable: what was acknowledged is still there, in the log of the changes and in the logs on the disks.
@@ -36,7 +37,7 @@ func durable(ctx context.Context, e *evidence, v *sheet) {
 func (e *evidence) notTakenBack(i int, op *history.Operation, v *sheet) {
 	revision := eventlog.RevisionOf(op.Response)
 	lost := func(format string, args ...any) {
-		v.find(history.Finding{At: op.Return, Operations: []int{i}, Text: fmt.Sprintf("expected %s, acknowledged at revision %d at %s, %s, to be kept; ", describe(op.Request),
+		v.find(history.Finding{At: op.Return, Operations: []int{i}, Text: fmt.Sprintf("expected %s, acknowledged at revision %d at %s, %s, to be kept; ", words.Request(op.Request),
 			revision, at(op.Return), e.since(op.Return)) + fmt.Sprintf(format, args...) + "; " + e.who(i)})
 	}
 	if owner := e.owners.Of(revision); owner.Operation != i && e.log.Change(revision) != nil {
@@ -90,7 +91,7 @@ func (e *evidence) onDisks(ctx context.Context, v *sheet) {
 			continue
 		}
 		v.find(history.Finding{At: op.Return, Operations: []int{i}, Text: fmt.Sprintf("expected %s, acknowledged at %s, %s, in the logs of a majority of %d voters; found it in those of %s; %s",
-			describe(op.Request), at(op.Return), e.since(op.Return), len(voters), names(on), e.who(i))})
+			words.Request(op.Request), at(op.Return), e.since(op.Return), len(voters), names(on), e.who(i))})
 	}
 	v.Judged += fmt.Sprintf(", against the logs of %d voters", len(voters))
 	if covered > 0 {

@@ -73,7 +73,7 @@ func TestWritesThatAreNotOnMostDisksAreFound(t *testing.T) {
 	}
 	r.Ends = []history.End{own, early[0], early[1]}
 	v := judge(t, "durable", r, o)
-	if len(v.Findings) != 1 || !strings.Contains(texts(v), `put("k", "second")`) || !strings.Contains(texts(v), "those of m0;") {
+	if len(v.Findings) != 1 || !strings.Contains(texts(v), "put k=second") || !strings.Contains(texts(v), "those of m0;") {
 		t.Errorf("the second write is on one of three: %q", texts(v))
 	}
 	r.Operations = append(r.Operations, r.Operations[1]) // acknowledged twice, so that there must be two entries

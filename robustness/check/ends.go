@@ -72,7 +72,15 @@ func faults(_ context.Context, e *evidence, v *sheet) {
 			v.find(history.Finding{At: f.Injected, Text: fmt.Sprintf("expected a proof that %s of %s had an effect, found none", f.Kind, strings.Join(f.Members, ", "))})
 		}
 	}
-	if len(e.Faults) > 0 {
-		v.Judged = fmt.Sprintf("%d faults", len(e.Faults))
+	if len(e.Faults) == 0 {
+		return
+	}
+	v.Judged = fmt.Sprintf("%d faults", len(e.Faults))
+	halves := 0
+	for _, f := range e.Faults {
+		halves += f.HalfRecords
+	}
+	if halves > 0 {
+		v.Judged += fmt.Sprintf("; losses of power have left half a record in a log %d times", halves)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"quoin.dev/quoin/robustness/check/eventlog"
 	"quoin.dev/quoin/robustness/check/model"
 	"quoin.dev/quoin/robustness/history"
+	"quoin.dev/quoin/robustness/report/words"
 )
 
 // step is something that happened at one moment between its times.
@@ -285,12 +286,12 @@ func (s *step) text() string {
 	case *model.Expire:
 		return fmt.Sprintf("lease %x ends", uint64(f.Lease))
 	case *model.Foreign:
-		return "changes of others: " + describeEvents(f.Events)
+		return "changes of others: " + words.Events(f.Events)
 	}
 	if !ok {
 		return "nothing"
 	}
-	return describe(m) + s.result()
+	return words.Request(m) + s.result()
 }
 
 func (s *step) result() string {
@@ -298,7 +299,7 @@ func (s *step) result() string {
 	case s.answer.Error != "":
 		return " → " + s.answer.Error
 	case s.answer.Response != nil:
-		return " → " + describeResponse(s.answer.Response)
+		return " → " + words.Response(s.answer.Response)
 	case s.answer.Revision > 0:
 		return fmt.Sprintf(" → unknown, but made revision %d", s.answer.Revision)
 	}

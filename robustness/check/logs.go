@@ -24,53 +24,65 @@ var alarming = []string{
 // maxLineBytes bounds how much of a line of a log is looked at.
 const maxLineBytes = 1 << 20
 
-// logs: no member has crashed, by what they wrote and by when they were gone.
+// farewells are messages with which a member of quoin ends by itself. They are errors to it, as others are that it lives through.
+var farewells = []string{"the member can not go on", "failed to start"}
+
+// logs: no member has crashed or ended by itself, by what they wrote and by how their processes ended.
 func logs(ctx context.Context, e *evidence, v *sheet) {
-	exits := e.exits(v)
 	lines := 0
+	var said []farewell
 	for _, m := range e.Members {
 		if m.LogFile == "" || e.options.Dir == "" {
 			continue
 		}
-		n, err := e.readLog(ctx, m, v)
+		n, last, err := e.readLog(ctx, m, v)
 		if err != nil {
 			v.find(history.Finding{Text: fmt.Sprintf("expected to read what %s has logged, found: %v", m.Name, err)})
 		}
-		lines += n
+		lines, said = lines+n, append(said, last...)
 	}
-	if lines > 0 || exits > 0 {
-		v.Judged = fmt.Sprintf("%d lines of %d members, and %d looks at whether they run", lines, len(e.Members), exits)
+	e.exits(v, said)
+	if lines > 0 || len(e.Processes) > 0 {
+		v.Judged = fmt.Sprintf("%d lines of %d members, and the ends of %d processes", lines, len(e.Members), len(e.Processes))
 	}
 }
 
-func (e *evidence) readLog(ctx context.Context, m history.Member, v *sheet) (lines int, err error) {
+func (e *evidence) readLog(ctx context.Context, m history.Member, v *sheet) (lines int, said []farewell, err error) {
 	f, err := os.Open(filepath.Join(e.options.Dir, m.LogFile))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	r := bufio.NewReaderSize(f, maxLineBytes)
+	offset := int64(0)
 	for {
 		line, err := r.ReadSlice('\n')
 		if len(line) > 0 {
 			lines++
-			if what, when := alarmingLine(line, e.Started); what != "" && !e.allowed(string(line)) {
+			what, when, last := alarmingLine(line, e.Started)
+			switch {
+			case what == "" || e.allowed(string(line)):
+			case last:
+				said = append(said, farewell{member: m.Name, text: what, line: lines, offset: offset, when: when})
+			default:
 				v.find(history.Finding{At: when, Text: fmt.Sprintf("expected no crash of %s, found in line %d of %s: %s", m.Name, lines, m.LogFile, what)})
 			}
 		}
+		offset += int64(len(line))
 		switch {
 		case errors.Is(err, io.EOF):
-			return lines, nil
+			return lines, said, nil
 		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return lines, err
+			return lines, said, err
 		case ctx.Err() != nil:
-			return lines, ctx.Err()
+			return lines, said, ctx.Err()
 		}
 	}
 }
 
-// alarmingLine is what is wrong with a line, which may be one of zap's JSON; and when it was written, if it says so.
-func alarmingLine(line []byte, started time.Time) (string, time.Duration) {
+// alarmingLine is what is wrong with a line, which may be one of zap's JSON; when it was written, if it says so; and whether it says
+// that the member ends by itself, which a fault may account for.
+func alarmingLine(line []byte, started time.Time) (what string, when time.Duration, last bool) {
 	var entry struct {
 		Level string `json:"level"`
 		TS    string `json:"ts"`
@@ -79,20 +91,19 @@ func alarmingLine(line []byte, started time.Time) (string, time.Duration) {
 	}
 	text := strings.TrimSpace(string(line))
 	if strings.HasPrefix(text, "{") && json.Unmarshal(line, &entry) == nil {
-		var when time.Duration
 		if t, err := time.Parse("2006-01-02T15:04:05.999999Z0700", entry.TS); err == nil && !started.IsZero() {
 			when = max(0, t.Sub(started))
 		}
-		switch entry.Level {
-		case "panic", "fatal", "dpanic":
-			return shorten(entry.Level + ": " + entry.Msg + " " + entry.Error), when
+		last = entry.Level == "fatal" || slices.Contains(farewells, entry.Msg)
+		if last || entry.Level == "panic" || entry.Level == "dpanic" {
+			what = shorten(entry.Level + ": " + entry.Msg + " " + entry.Error)
 		}
-		return "", when
+		return what, when, last
 	}
 	if slices.ContainsFunc(alarming, func(part string) bool { return strings.Contains(text, part) }) {
-		return shorten(text), 0
+		return shorten(text), 0, false
 	}
-	return "", 0
+	return "", 0, false
 }
 
 func shorten(text string) string {
@@ -105,32 +116,4 @@ func shorten(text string) string {
 
 func (e *evidence) allowed(line string) bool {
 	return slices.ContainsFunc(e.options.AllowedLog, func(part string) bool { return strings.Contains(line, part) })
-}
-
-// slack is by how much what is known of a process may be late.
-const slack = time.Second
-
-// exits finds members that were gone without a fault that ends them. It returns at how many states it looked.
-func (e *evidence) exits(v *sheet) int {
-	alive := map[string]bool{}
-	for _, s := range e.States {
-		if alive[s.Member] && !s.Alive && !e.mayBeGone(s.Member, s.At) {
-			v.find(history.Finding{At: s.At, Text: fmt.Sprintf("expected %s to run at %s, %s; found that it had ended", s.Member, at(s.At), e.since(s.At))})
-		}
-		alive[s.Member] = s.Alive
-	}
-	return len(e.States)
-}
-
-// ending are kinds of faults that end a process, or replace it.
-var ending = []string{"kill", "stop", "restart", "crash", "power", "terminate", "wipe", "upgrade", "downgrade", "remove", "replace", "flip"}
-
-func (e *evidence) mayBeGone(member string, when time.Duration) bool {
-	for _, f := range e.Faults {
-		ends := slices.ContainsFunc(slices.Concat(ending, e.options.MayExit), func(kind string) bool { return strings.Contains(f.Kind, kind) })
-		if ends && slices.Contains(f.Members, member) && f.Injected-slack <= when && (f.Healed == 0 || when <= f.Healed+slack) {
-			return true
-		}
-	}
-	return when >= e.Loaded && e.Loaded > 0 // members are stopped at the end
 }

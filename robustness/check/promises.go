@@ -20,6 +20,7 @@ var promises = []promise{
 	{"leases", "A lease lives for its time after each renewal, not much longer, and its keys end with it.", leases},
 	{"locks", "A lock has one holder at a time.", locks},
 	{"available", "Writes go on while a majority is there, and soon after it is back.", available},
+	{"serving", "A member that nothing is wrong with answers while the others go on, and one whose disk hangs leaves it to them, and says so.", serving},
 	{"logs", "No member crashed, raced or ended by itself.", logs},
 	{"faults", "Every fault was seen to bite.", faults},
 }

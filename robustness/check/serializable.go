@@ -11,6 +11,7 @@ import (
 	"quoin.dev/quoin/robustness/check/eventlog"
 	"quoin.dev/quoin/robustness/check/model"
 	"quoin.dev/quoin/robustness/history"
+	"quoin.dev/quoin/robustness/report/words"
 )
 
 // serializable holds each answer about keys against the log at the revision that it names, without a search. It is a second judge, and
@@ -70,14 +71,14 @@ func (e *evidence) holdAnswer(i int, op *history.Operation) (bool, *history.Find
 	state := model.At(base, keys, e.log.Keys).Granted(op.Request)
 	request := model.Request{Message: op.Request, Call: op.Call, Return: op.Return}
 	if _, err := state.Step(request, model.Answer{Response: op.Response}); err != nil {
-		return finding("%s does not fit the log at revision %d: %v", describe(op.Request), revision, err)
+		return finding("%s does not fit the log at revision %d: %v", words.Request(op.Request), revision, err)
 	}
 	if c := e.log.Change(revision); changed && c != nil && !eventlog.Same(state.Events(request), c.Events) {
-		return finding("%s was acknowledged at revision %d: expected the changes %s there, found %s", describe(op.Request), revision,
-			describeEvents(state.Events(request)), describeEvents(c.Events))
+		return finding("%s was acknowledged at revision %d: expected the changes %s there, found %s", words.Request(op.Request), revision,
+			words.Events(state.Events(request)), words.Events(c.Events))
 	}
 	if maker := e.owners.Of(revision); maker.Operation >= 0 && e.Operations[maker.Operation].Call > op.Return {
-		return finding("%s saw revision %d at %s, before that was asked for by %s", describe(op.Request), revision, at(op.Return), e.who(maker.Operation))
+		return finding("%s saw revision %d at %s, before that was asked for by %s", words.Request(op.Request), revision, at(op.Return), e.who(maker.Operation))
 	}
 	return true, nil
 }
@@ -134,7 +135,7 @@ func realtime(_ context.Context, e *evidence, v *sheet) {
 				by, f.Watches = e.whichWatch(-1-known.by), []int{-1 - known.by}
 			}
 			f.Text = fmt.Sprintf("%s was answered at revision %d, expected %d or more: %d was known at %s, before it was asked for, to %s; %s",
-				describe(op.Request), revision, least, known.revision, at(known.at), by, e.who(i))
+				words.Request(op.Request), revision, least, known.revision, at(known.at), by, e.who(i))
 			v.find(f)
 		}
 	}
@@ -169,14 +170,14 @@ func asked(_ context.Context, e *evidence, v *sheet) {
 			f.Text = fmt.Sprintf("expected one request to have made revision %d, found two that were told so: %s; %s", c.Revision, e.who(c.Operation), e.who(other))
 		} else {
 			f.Text = fmt.Sprintf("expected %s to be done once, found it done at revision %d and again at revision %d; %s",
-				describe(e.Operations[c.Operation].Request), c.Before, c.Revision, e.who(c.Operation))
+				words.Request(e.Operations[c.Operation].Request), c.Before, c.Revision, e.who(c.Operation))
 		}
 		v.find(f)
 	}
 	for _, revision := range e.owners.Unasked {
 		c := e.log.Change(revision)
 		v.find(history.Finding{Text: fmt.Sprintf("expected somebody to have asked for revision %d, found nobody: %s, heard at %s by %s",
-			revision, describeEvents(c.Events), at(c.Heard), e.whichWatch(c.Watch)), At: c.Heard, Watches: []int{c.Watch}})
+			revision, words.Events(c.Events), at(c.Heard), e.whichWatch(c.Watch)), At: c.Heard, Watches: []int{c.Watch}})
 	}
 	if n := e.log.Last() - eventlog.First + 1; n > 0 {
 		v.Judged = fmt.Sprintf("%d changes", n)

@@ -12,6 +12,7 @@ import (
 	"quoin.dev/quoin/robustness/check/eventlog"
 	"quoin.dev/quoin/robustness/check/model"
 	"quoin.dev/quoin/robustness/history"
+	"quoin.dev/quoin/robustness/report/words"
 )
 
 // eachWatch judges the watches one by one, and counts events.
@@ -42,7 +43,7 @@ func divergence(_ context.Context, e *evidence, v *sheet) {
 	}
 	for _, d := range e.log.Divergences {
 		v.find(history.Finding{At: d.At, Watches: d.Watches[:], Text: fmt.Sprintf("expected one history, found two at revision %d: %s heard %s, %s heard %s",
-			d.Revision, e.whichWatch(d.Watches[0]), describeEvents(d.Events[0]), e.whichWatch(d.Watches[1]), describeEvents(d.Events[1]))})
+			d.Revision, e.whichWatch(d.Watches[0]), words.Events(d.Events[0]), e.whichWatch(d.Watches[1]), words.Events(d.Events[1]))})
 	}
 	if e.log.Last() >= eventlog.First {
 		v.Judged = fmt.Sprintf("%d revisions, heard by %d watches of everything", e.log.Last()-eventlog.First+1, len(e.log.Watches))
@@ -58,7 +59,7 @@ func watchOrder(_ context.Context, e *evidence, v *sheet) {
 		var last int64
 		for _, p := range eventlog.Pieces(w) {
 			if p.Revision <= last {
-				v.find(e.heard(i, p.At, "expected a revision after %d, found %d: %s", last, p.Revision, describeEvents(p.Events)))
+				v.find(e.heard(i, p.At, "expected a revision after %d, found %d: %s", last, p.Revision, words.Events(p.Events)))
 			}
 			last = max(last, p.Revision)
 			seen := map[string]bool{}
@@ -81,7 +82,7 @@ func watchAtomic(_ context.Context, e *evidence, v *sheet) {
 			switch {
 			case p.Revision == last.Revision && p.Response != last.Response:
 				v.find(e.heard(i, p.At, "expected all of revision %d in one response, found %s in one and %s in another one", p.Revision,
-					describeEvents(last.Events), describeEvents(p.Events)))
+					words.Events(last.Events), words.Events(p.Events)))
 			case p.Responses > 1 && !w.Request.GetFragment():
 				v.find(e.heard(i, p.At, "expected revision %d in one response, found it in %d fragments, which were not asked for", p.Revision, p.Responses))
 			}
@@ -143,7 +144,7 @@ func watchReliable(_ context.Context, e *evidence, v *sheet) {
 		for _, p := range eventlog.Pieces(w) {
 			if last > 0 {
 				if c := e.nextMissed(w, last+1, p.Revision-1); c != nil {
-					v.find(e.heard(i, p.At, "expected revision %d after %d, found %d: %s was left out", c.Revision, last, p.Revision, describeEvents(concerns(w.Request, c.Events))))
+					v.find(e.heard(i, p.At, "expected revision %d after %d, found %d: %s was left out", c.Revision, last, p.Revision, words.Events(concerns(w.Request, c.Events))))
 				}
 			}
 			last = max(last, p.Revision)
@@ -161,7 +162,7 @@ func (e *evidence) holdPiece(i int, w *history.Watch, p eventlog.Piece) *history
 		return nil // it has happened after the log ends, or in a hole
 	}
 	if want := concerns(w.Request, c.Events); !p.Cut && !eventlog.Same(want, p.Events) {
-		f := e.heard(i, p.At, "expected %s at revision %d, found %s", describeEvents(want), p.Revision, describeEvents(p.Events))
+		f := e.heard(i, p.At, "expected %s at revision %d, found %s", words.Events(want), p.Revision, words.Events(p.Events))
 		return &f
 	}
 	before, known := e.log.Keys(p.Revision - 1)
@@ -169,13 +170,13 @@ func (e *evidence) holdPiece(i int, w *history.Watch, p eventlog.Piece) *history
 		last, _ := before.Get(string(event.Kv.GetKey()))
 		switch {
 		case event.PrevKv != nil && !w.Request.GetPrevKv():
-			f := e.heard(i, p.At, "expected no previous value of %q at revision %d, since none was asked for, found %s", event.Kv.Key, p.Revision, describeKV(event.PrevKv))
+			f := e.heard(i, p.At, "expected no previous value of %q at revision %d, since none was asked for, found %s", event.Kv.Key, p.Revision, words.KeyValue(event.PrevKv))
 			return &f
 		case event.PrevKv != nil && known && !proto.Equal(event.PrevKv, last):
-			f := e.heard(i, p.At, "expected the previous value of %q at revision %d to be %s, found %s", event.Kv.Key, p.Revision, describeKV(last), describeKV(event.PrevKv))
+			f := e.heard(i, p.At, "expected the previous value of %q at revision %d to be %s, found %s", event.Kv.Key, p.Revision, words.KeyValue(last), words.KeyValue(event.PrevKv))
 			return &f
 		case event.PrevKv == nil && w.Request.GetPrevKv() && known && last != nil && !e.compactedBy(p.Revision-1, p.At):
-			f := e.heard(i, p.At, "expected the previous value of %q at revision %d, %s, found none", event.Kv.Key, p.Revision, describeKV(last))
+			f := e.heard(i, p.At, "expected the previous value of %q at revision %d, %s, found none", event.Kv.Key, p.Revision, words.KeyValue(last))
 			return &f
 		}
 	}
@@ -213,7 +214,7 @@ func watchResumable(_ context.Context, e *evidence, v *sheet) {
 		first := pieces[0]
 		if c := e.nextMissed(w, from, first.Revision-1); c != nil {
 			v.find(e.heard(i, first.At, "expected revision %d as the first one from %d on, found %d: %s was left out", c.Revision, from, first.Revision,
-				describeEvents(concerns(w.Request, c.Events))))
+				words.Events(concerns(w.Request, c.Events))))
 		}
 		for _, p := range pieces {
 			// Without a first revision a watch begins while it is made, and may hear of what happened meanwhile.
@@ -251,7 +252,7 @@ func watchProgress(_ context.Context, e *evidence, v *sheet) {
 			progress := r.GetHeader().GetRevision()
 			if c := e.nextMissed(w, next, progress); c != nil && next > 0 {
 				v.find(e.heard(i, h.At, "expected progress up to %d at most, found %d, before revision %d was told: %s", c.Revision-1, progress, c.Revision,
-					describeEvents(concerns(w.Request, c.Events))))
+					words.Events(concerns(w.Request, c.Events))))
 			}
 			promised = max(promised, progress)
 			next = max(next, progress+1)

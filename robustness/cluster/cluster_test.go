@@ -299,3 +299,41 @@ func TestAMemberThatEndsEarlySaysWhy(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// What is known of a process tells a kill from an end of its own, also where one follows the other at once.
+func TestLivesTellHowProcessesEnded(t *testing.T) {
+	ctx, c := start(t, Options{Host: inNamespaces(t), Programs: []Program{quoin(t)}})
+	m := c.Members()[0]
+	if err := m.Kill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	right := m.initial
+	m.initial = append(m.initial, "--no-such-flag")
+	if err := m.Launch(ctx); err != nil {
+		t.Fatal(err)
+	}
+	<-m.Node().Ended()
+	if err := m.Kill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	m.initial = right
+	if err := m.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	lives := m.Lives()
+	if len(lives) != 3 {
+		t.Fatalf("%d lives: %+v", len(lives), lives)
+	}
+	for i, want := range []Life{{Killed: true, ExitCode: -1}, {ExitCode: 2}, {Stopped: true}} {
+		got := lives[i]
+		if got.Killed != want.Killed || got.Stopped != want.Stopped || got.ExitCode != want.ExitCode || !got.Ended.After(got.Started) {
+			t.Errorf("life %d is %+v", i, got)
+		}
+		if i > 0 && (got.LogFrom <= lives[i-1].LogFrom || got.Started.Before(lives[i-1].Ended)) {
+			t.Errorf("life %d is %+v, the one before %+v", i, got, lives[i-1])
+		}
+	}
+}

@@ -30,15 +30,25 @@ type Member struct {
 	node    node.Node
 	initial []string // the flags that say which cluster it founds or joins
 
-	starting sync.Mutex // held while a process is started or the data are changed; taken before mu
+	starting sync.Mutex     // held while a process is started or the data are changed; taken before mu
+	ending   sync.WaitGroup // done when it is written down how the present process has ended
 
-	mu       sync.Mutex // guards what follows
-	program  Program
-	dataDir  string
-	seenDir  string // where the program sees dataDir
-	disks    int    // how many data directories it has had
-	paused   bool
-	logStart int64 // where the log of the present process begins
+	mu      sync.Mutex // guards what follows
+	program Program
+	dataDir string
+	seenDir string // where the program sees dataDir
+	disks   int    // how many data directories it has had
+	paused  bool
+	lives   []*Life // the last one is that of the present process
+}
+
+// Life is one process of a member.
+type Life struct {
+	Started, Ended time.Time // Ended is zero while it runs
+	// Stopped and Killed: it was sent SIGTERM or SIGKILL. It may have ended before, by itself.
+	Stopped, Killed bool
+	ExitCode        int   // -1 after a signal
+	LogFrom         int64 // where its log begins
 }
 
 // newMember makes a member with a node, a data directory and a log of its own.
@@ -152,16 +162,60 @@ func (m *Member) Launch(ctx context.Context) error {
 	if m.Running() {
 		return fmt.Errorf("start %s: it runs", m.Name)
 	}
+	m.ending.Wait() // the node knows the exit code of one process only
 	o := m.cluster.options
 	m.mu.Lock()
-	m.paused, m.logStart = false, size(m.LogFile)
+	m.paused = false
+	life := &Life{Started: time.Now(), LogFrom: size(m.LogFile)}
 	c := node.Command{Binary: m.program.Binary, Env: o.Env, LogFile: m.LogFile, Dirs: slices.Concat([]string{m.seenDir}, o.Dirs)}
 	m.mu.Unlock()
 	c.Args = m.args()
 	if m.cluster.certs != nil {
 		c.Dirs = append(c.Dirs, m.cluster.certs.dir)
 	}
-	return m.node.Start(ctx, c)
+	if err := m.node.Start(ctx, c); err != nil {
+		return err
+	}
+	m.follow(life)
+	return nil
+}
+
+// follow writes down how the process that was started ends. The lock of starts is held.
+func (m *Member) follow(life *Life) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lives = append(m.lives, life)
+	ended := m.node.Ended()
+	m.ending.Go(func() {
+		<-ended
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		life.Ended, life.ExitCode = time.Now(), m.node.ExitCode()
+	})
+}
+
+// Lives are all processes that it has had, after a start that is under way.
+func (m *Member) Lives() []Life {
+	m.starting.Lock()
+	defer m.starting.Unlock()
+	if !m.Running() {
+		m.ending.Wait()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Life
+	for _, life := range m.lives {
+		all = append(all, *life)
+	}
+	return all
+}
+
+// logStart is where the log of the present process begins, or of the last one. The lock is held.
+func (m *Member) logStart() int64 {
+	if len(m.lives) == 0 {
+		return 0
+	}
+	return m.lives[len(m.lives)-1].LogFrom
 }
 
 func size(file string) int64 {
@@ -201,7 +255,7 @@ func (m *Member) Kill(ctx context.Context) error {
 
 func (m *Member) end(ctx context.Context, s syscall.Signal) (time.Duration, error) {
 	begin := time.Now()
-	ended := m.node.Ended()
+	ended := m.told(s)
 	if err := m.node.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return 0, err
 	}
@@ -211,6 +265,23 @@ func (m *Member) end(ctx context.Context, s syscall.Signal) (time.Duration, erro
 	case <-ctx.Done():
 		return time.Since(begin), fmt.Errorf("%s did not end within %s after signal %q: %w", m.Name, time.Since(begin).Round(time.Millisecond), s, ctx.Err())
 	}
+}
+
+// told writes down that the present process is to end, unless it has ended already, and returns what is closed then.
+func (m *Member) told(s syscall.Signal) (ended <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ended = m.node.Ended()
+	select {
+	case <-ended:
+		return ended
+	default:
+	}
+	if len(m.lives) > 0 {
+		life := m.lives[len(m.lives)-1]
+		life.Stopped, life.Killed = life.Stopped || s == syscall.SIGTERM, life.Killed || s == syscall.SIGKILL
+	}
+	return ended
 }
 
 // Pause stops the process where it is (SIGSTOP), and returns once it stands: to the others it looks like one that hangs.

@@ -23,7 +23,7 @@ func (m *Member) WaitReady(ctx context.Context) error {
 	begin := time.Now()
 	ended := m.node.Ended()
 	m.mu.Lock()
-	from := m.logStart
+	from := m.logStart()
 	m.mu.Unlock()
 	for {
 		found, next, err := search(m.LogFile, from, readyLine)
@@ -66,7 +66,7 @@ func (m *Member) tail() string {
 		return err.Error()
 	}
 	m.mu.Lock()
-	from := min(m.logStart, int64(len(data)))
+	from := min(m.logStart(), int64(len(data)))
 	m.mu.Unlock()
 	all := strings.Split(strings.TrimSpace(string(data[from:])), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")

@@ -203,6 +203,16 @@ func (c *content) newest() uint64 {
 	return c.last
 }
 
+// unsynced is how many bytes a sync is about.
+func (c *content) unsynced() (bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.changes {
+		bytes += n.end - n.at
+	}
+	return bytes
+}
+
 // settle makes all changes up to a number durable.
 func (c *content) settle(number uint64) {
 	c.mu.Lock()

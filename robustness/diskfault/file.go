@@ -81,12 +81,12 @@ func (v *volume) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse
 
 // Fsync makes durable what the file held when it was called; what came while it waited has no promise.
 func (v *volume) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	n, newest := v.tree.get(in.NodeId), uint64(0)
+	n, newest, bytes := v.tree.get(in.NodeId), uint64(0), int64(0)
 	c := v.contents.find(n.ino)
 	if c != nil {
-		newest = c.newest()
+		newest, bytes = c.newest(), c.unsynced()
 	}
-	s, drop := v.admitSync(cancel, &in.InHeader, Fsync, n, "")
+	s, drop := v.admitSync(cancel, &in.InHeader, Fsync, n, "", bytes)
 	if !s.Ok() {
 		if drop && c != nil {
 			c.drop(newest)

@@ -61,6 +61,14 @@ func TestRulesBiteAndHeal(t *testing.T) {
 	if d.Bit(id) != 0 || d.Bit(counted) != 2 {
 		t.Errorf("the rules have bitten %d and %d times, expected 0 and 2", d.Bit(id), d.Bit(counted))
 	}
+	try(Fsync, 0)
+	large := d.Set(Rule{Op: Fsync, Bytes: 2, Err: syscall.EIO})
+	try(Write, 0) // of one byte
+	try(Fsync, 0)
+	try(Write, 0)
+	try(Write, 0)
+	try(Fsync, syscall.EIO)
+	d.Clear(large)
 	slow := d.Set(Rule{Op: Fsync, Delay: 50 * time.Millisecond})
 	begun := time.Now()
 	try(Fsync, 0)

@@ -42,6 +42,8 @@ type Rule struct {
 	Path string
 	// After is how many calls that match pass first; Times how many are bitten then, 0 for all.
 	After, Times int
+	// Bytes lets only those syncs of a file match that are about so many bytes at least.
+	Bytes int64
 
 	// Delay is waited, and Freeze waits until the rule is cleared.
 	Delay  time.Duration
@@ -122,11 +124,11 @@ func (r *rules) remove(id int) {
 }
 
 // biting are the rules that bite a call, and counts that they do.
-func (r *rules) biting(op Op, path string) (list []*armed) {
+func (r *rules) biting(c call) (list []*armed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range r.armed {
-		if a.Op != Any && a.Op != op || !matches(a.Path, path) {
+		if a.Op != Any && a.Op != c.op || c.bytes < a.Bytes || !matches(a.Path, c.path) {
 			continue
 		}
 		a.seen++

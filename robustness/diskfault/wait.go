@@ -17,12 +17,13 @@ type call struct {
 	cancel <-chan struct{} // closed when a signal has come for it
 	op     Op
 	path   string
+	bytes  int64 // that a sync of a file is about
 }
 
 // obey does what the rules say about a call. It returns the error that the call has to fail with, and whether a failed sync loses
 // what was written.
 func (d *Disk) obey(c call) (errno syscall.Errno, drop bool) {
-	for _, rule := range d.rules.biting(c.op, c.path) {
+	for _, rule := range d.rules.biting(c) {
 		if rule.Freeze || rule.Delay > 0 {
 			if errno := d.wait(c, rule); errno != 0 {
 				return errno, false
@@ -94,14 +95,14 @@ func dying(tid uint32) bool {
 
 // admit lets a call about a node through, or not. A call that was let through ends with d.gate.RUnlock.
 func (d *Disk) admit(cancel <-chan struct{}, header *fuse.InHeader, op Op, n *node, name string) fuse.Status {
-	errno, _ := d.admitSync(cancel, header, op, n, name)
+	errno, _ := d.admitSync(cancel, header, op, n, name, 0)
 	return errno
 }
 
-func (d *Disk) admitSync(cancel <-chan struct{}, header *fuse.InHeader, op Op, n *node, name string) (fuse.Status, bool) {
+func (d *Disk) admitSync(cancel <-chan struct{}, header *fuse.InHeader, op Op, n *node, name string, bytes int64) (fuse.Status, bool) {
 	boot := d.boots.Load()
 	if d.rules.some.Load() {
-		errno, drop := d.obey(call{header.Pid, cancel, op, d.tree.path(n, name)})
+		errno, drop := d.obey(call{header.Pid, cancel, op, d.tree.path(n, name), bytes})
 		if errno != 0 {
 			return fuse.Status(errno), drop
 		}

@@ -26,10 +26,15 @@ var diskKinds = []Kind{
 	{Name: "freeze-disk", What: "lets every call that writes hang", Needs: Needs{Disk: true}, inject: rule(
 		diskfault.Rule{Op: diskfault.Write, Freeze: true}, diskfault.Rule{Op: diskfault.Fsync, Freeze: true}, diskfault.Rule{Op: diskfault.Create, Freeze: true},
 	)},
-	{Name: "power-cut", What: "kills the process and takes away all that was not synced", Needs: Needs{Disk: true}, inject: powerCut(false)},
-	{Name: "torn-power-cut", What: "kills the process and takes away a part of what was not synced, the last write torn", Needs: Needs{Disk: true}, inject: powerCut(true)},
+	{Name: "power-cut", What: "kills the process and takes away all that was not synced", Needs: Needs{Disk: true}, inject: powerCut},
+	{Name: "torn-power-cut", What: "kills the process in the middle of a sync and takes away some of the sectors that were not synced", Needs: Needs{Disk: true}, inject: tornPowerCut},
+	{
+		Name: "flickering-power", What: "is a torn power cut, and another cut soon after the process runs again", Usual: 500, Unit: "ms",
+		Needs: Needs{Disk: true}, inject: flickeringPower,
+	},
 	{Name: "flip-wal", What: "kills the process and flips a bit in its write-ahead log", Needs: Needs{Disk: true}, inject: flip("member/wal/*.wal")},
 	{Name: "flip-db", What: "kills the process and flips a bit in its database", Needs: Needs{Disk: true}, inject: flip("member/snap/db")},
+	{Name: "flip-snap", What: "kills the process and flips a bit in its newest snapshot file", Needs: Needs{Disk: true}, inject: flip("member/snap/*.snap")},
 }
 
 // disk is that of a member.
@@ -104,33 +109,6 @@ func fullDisk(_ context.Context, i *Injection) error {
 		i.bitten(m, d, []int{id})
 		return nil
 	})
-}
-
-func powerCut(torn bool) func(context.Context, *Injection) error {
-	return func(ctx context.Context, i *Injection) error {
-		return i.each(func(m *cluster.Member) error {
-			d, err := i.disk(m)
-			if err != nil {
-				return err
-			}
-			release := i.claim(m)
-			if err := m.Kill(ctx); err != nil {
-				release()
-				return err
-			}
-			i.startAgain(m, release)
-			loss := diskfault.Loss{Torn: torn}
-			if torn {
-				loss.Keep = diskfault.KeepPrefix
-			}
-			lost, err := d.PowerCut(i.draws(), loss)
-			if err != nil {
-				return err
-			}
-			i.proven("%s was ended by a signal, and %s", m.Name, lost)
-			return nil
-		})
-	}
 }
 
 // flip damages a file of a member at rest. The member has to refuse to start, or to be right: it is started, watched for a moment, and

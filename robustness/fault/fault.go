@@ -105,7 +105,10 @@ type Injection struct {
 	details []string
 	heals   []func(context.Context) error // in the order of their injection
 	proofs  []func(context.Context) (string, error)
-	started time.Duration
+	// halfRecords is how many logs a power cut has left with a part of a record at their ends.
+	halfRecords int
+	// began and done are the begin and the end of the injection.
+	began, done time.Duration
 }
 
 // Inject does what a step says. The fault may have been done in part when there is an error, and has to be healed then, too.
@@ -117,20 +120,20 @@ func Inject(ctx context.Context, w *World, s plan.Step, random *rand.Rand) (*Inj
 	if s.Amount == 0 {
 		s.Amount = kind.Usual
 	}
-	i := &Injection{World: w, Kind: kind, Step: s, random: random}
+	i := &Injection{World: w, Kind: kind, Step: s, random: random, began: w.Now()}
 	if i.Victims, err = w.victims(ctx, s.Victims, random); err != nil {
 		return i, fmt.Errorf("%s: %w", s, err)
 	}
 	if err := kind.inject(ctx, i); err != nil {
 		return i, fmt.Errorf("%s: %w", s, err)
 	}
-	i.started = w.Now()
+	i.done = w.Now()
 	return i, nil
 }
 
 // Heal takes the fault back and returns what is known of it. The proof is asked for first, while the fault is there.
 func (i *Injection) Heal(ctx context.Context) (history.Fault, error) {
-	record := history.Fault{Kind: i.Kind.Name, Injected: i.started, Detail: strings.Join(i.details, "; ")}
+	record := history.Fault{Kind: i.Kind.Name, Began: i.began, Injected: i.done}
 	var errs []error
 	var proofs []string
 	for _, prove := range i.proofs {
@@ -147,7 +150,7 @@ func (i *Injection) Heal(ctx context.Context) (history.Fault, error) {
 			errs = append(errs, err)
 		}
 	}
-	record.Healed = i.Now()
+	record.Healed, record.HalfRecords, record.Detail = i.Now(), i.halfRecords, strings.Join(i.details, "; ")
 	for _, m := range i.Victims {
 		record.Members = append(record.Members, m.Name)
 	}

@@ -26,7 +26,8 @@ type Record struct {
 	Operations []Operation // in the order of their calls
 	Watches    []Watch
 	Faults     []Fault
-	States     []State // in the order of their times
+	Processes  []Process // of one member after the other, each in the order of their starts
+	States     []State   // in the order of their times
 	Ends       []End
 	// Verdicts are those of the checks; empty before they have judged.
 	Verdicts []Verdict
@@ -105,10 +106,27 @@ type Fault struct {
 	Members []string
 	// Detail says more in words, such as "100 ms more on each packet from m1 to m2".
 	Detail string
+	// Began is the begin of the call that did it, 0 if that is not known.
+	Began time.Duration
 	// Injected and Healed are the ends of the calls that did so. Healed is 0 while it lasts.
 	Injected, Healed time.Duration
 	// Proof says how it was seen to bite. A fault without one has spoiled the run.
 	Proof string
+	// HalfRecords is how many logs a loss of power has left with a part of a record at their ends.
+	HalfRecords int `json:",omitempty"`
+}
+
+// Process is one process of a member.
+type Process struct {
+	Member string
+	// Started is below 0 for one that was there before the load. Ended is 0 while it runs.
+	Started, Ended time.Duration
+	// Stopped and Killed: the lab has sent it SIGTERM or SIGKILL.
+	Stopped, Killed bool
+	// ExitCode is that of the end, -1 after a signal.
+	ExitCode int
+	// LogFrom is where in the log file of the member its lines begin.
+	LogFrom int64
 }
 
 // State is how a member was at a time.
@@ -117,6 +135,8 @@ type State struct {
 	Member string
 	// Alive: its process was there. Paused: it did not run, by a signal.
 	Alive, Paused bool
+	// Answered: since the state before, it has answered a read of the lab that the others have a part in.
+	Answered bool
 	// What follows is as the member said, and zero when it did not answer.
 	Role      string // leader, follower, learner
 	Leader    uint64

@@ -22,6 +22,8 @@ const (
 	fewMutants = 3
 	// leastLoad is how long members are under load at least; longer where it took longer to find the mutant before.
 	leastLoad = 6 * time.Second
+	// mostRuns is how many runs there are until one finds a mutant: some show for a moment only, which may be missed on a busy machine.
+	mostRuns = 2
 	// runTimeout bounds one run, builds and checks included.
 	runTimeout = 6 * time.Minute
 )
@@ -41,17 +43,28 @@ func TestTheLabCatchesItsMutants(t *testing.T) {
 		all = all[:fewMutants]
 	}
 	for _, m := range all {
-		t.Run(m.Name, func(t *testing.T) { catch(t, m) })
+		t.Run(m.Name, func(t *testing.T) {
+			for range mostRuns {
+				if caught(t, m) {
+					return
+				}
+			}
+			t.Errorf("%s found nothing in %d runs", m.Check, mostRuns)
+		})
 	}
 }
 
-func catch(t *testing.T, m mutants.Mutant) {
+// caught runs the scenario of a mutant and reports whether its check has found something.
+func caught(t *testing.T, m mutants.Mutant) bool {
+	t.Helper()
 	found, err := scenario.Find(m.Scenario)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := found[0]
-	s.Duration = min(s.Duration, max(2*m.Took, leastLoad))
+	// Some bugs show with the first fault, which a load has to have room for, and for some rest behind it.
+	first := s.Plan(m.Seed).Steps[0]
+	s.Duration = min(s.Duration, max(2*m.Took, leastLoad, time.Duration(2*first.At+first.For)))
 	ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
 	defer cancel()
 	record, err := runner.Run(ctx, runner.Options{
@@ -66,11 +79,12 @@ func catch(t *testing.T, m mutants.Mutant) {
 	for _, v := range record.Verdicts {
 		if v.Check == m.Check && len(v.Findings) > 0 {
 			t.Logf("%s: %s", v.Check, v.Findings[0].Text)
-			return
+			return true
 		}
 		verdicts = append(verdicts, fmt.Sprintf("%s %d", v.Check, len(v.Findings)))
 	}
-	t.Errorf("%s found nothing (%v); findings: %v", m.Check, err, verdicts)
+	t.Logf("%s found nothing (%v); findings: %v", m.Check, err, verdicts)
+	return false
 }
 
 // TestMutantsNameWhatThereIs: scenarios and checks.

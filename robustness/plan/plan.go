@@ -23,7 +23,10 @@ type Plan struct {
 	Seed uint64
 	// Duration is that of the load. Faults begin and end within it.
 	Duration Duration
-	Steps    []Step // in the order of their times
+	// OneJournal makes all names on disks that can fail durable with any sync, as ext4 does. Without it a name is durable after a
+	// sync of its directory, and POSIX promises no more.
+	OneJournal bool   `json:",omitempty"`
+	Steps      []Step // in the order of their times
 }
 
 // Step is one fault.
@@ -96,7 +99,11 @@ func (p *Plan) Only(places []int) *Plan {
 
 // String is one line for each step.
 func (p *Plan) String() string {
-	lines := []string{fmt.Sprintf("%s, seed %d, load for %s, %d faults", p.Scenario, p.Seed, p.Duration, len(p.Steps))}
+	head := fmt.Sprintf("%s, seed %d, load for %s, %d faults", p.Scenario, p.Seed, p.Duration, len(p.Steps))
+	if p.OneJournal {
+		head += ", disks with one journal"
+	}
+	lines := []string{head}
 	for _, s := range p.Steps {
 		lines = append(lines, fmt.Sprintf("  at %s: %s", s.At, s))
 	}

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 func TestAPlanIsReadAsItWasWritten(t *testing.T) {
-	p := &plan.Plan{Scenario: "s", Seed: 1 << 63, Duration: plan.Duration(20 * time.Second), Steps: []plan.Step{
+	p := &plan.Plan{Scenario: "s", Seed: 1 << 63, Duration: plan.Duration(20 * time.Second), OneJournal: true, Steps: []plan.Step{
 		{At: plan.Duration(1500 * time.Millisecond), For: plan.Duration(time.Second), Fault: "delay", Victims: "leader", Amount: 100},
 		{At: plan.Duration(time.Minute), Fault: "kill", Victims: "m1"},
 	}}
@@ -22,7 +23,7 @@ func TestAPlanIsReadAsItWasWritten(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, p) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if want := "s, seed 9223372036854775808, load for 20s, 2 faults\n  at 1.5s: delay leader (100) for 1s\n  at 1m0s: kill m1"; p.String() != want {
+	if want := "s, seed 9223372036854775808, load for 20s, 2 faults, disks with one journal\n  at 1.5s: delay leader (100) for 1s\n  at 1m0s: kill m1"; p.String() != want {
 		t.Errorf("got\n%s", p)
 	}
 }
@@ -39,9 +40,13 @@ func TestShrinkFindsTheStepsThatAreNeeded(t *testing.T) {
 		for range random.IntN(4) {
 			needed[random.IntN(len(p.Steps))] = true
 		}
-		asked := 0
+		asked, plans := 0, map[string]bool{}
 		small := plan.Shrink(p, 1000, func(p *plan.Plan) bool {
 			asked++
+			if plans[p.String()] {
+				t.Fatalf("asked twice about %s", p)
+			}
+			plans[p.String()] = true
 			found := 0
 			for _, s := range p.Steps {
 				if needed[s.Amount] {
@@ -57,6 +62,28 @@ func TestShrinkFindsTheStepsThatAreNeeded(t *testing.T) {
 		}
 		if len(small.Steps) != len(needed) || asked > 200 {
 			t.Fatalf("%d steps, after %d questions", len(small.Steps), asked)
+		}
+	}
+}
+
+// One fault of many is found in about as many questions as it takes to halve them, and the load does not go on long after it.
+func TestShrinkIsQuickWhereOneStepMatters(t *testing.T) {
+	const steps = 32
+	for needed := range steps {
+		p := &plan.Plan{Duration: plan.Duration(time.Minute)}
+		for i := range steps {
+			p.Steps = append(p.Steps, plan.Step{At: plan.Duration(time.Duration(i) * time.Second), For: plan.Duration(time.Second), Amount: i})
+		}
+		asked := 0
+		small := plan.Shrink(p, 1000, func(p *plan.Plan) bool {
+			asked++
+			return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Amount == needed })
+		})
+		if len(small.Steps) != 1 || small.Steps[0].Amount != needed || asked > 14 {
+			t.Errorf("step %d: after %d questions %s", needed, asked, small)
+		}
+		if got, most := time.Duration(small.Duration), small.End()+5*time.Second; got > most {
+			t.Errorf("step %d: the load goes on for %s, the faults for %s", needed, got, small.End())
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // TestInABrowser is one test, since a browser takes long to start.
 func TestInABrowser(t *testing.T) {
-	b := startBrowser(t, time.Minute)
+	b := startBrowser(t, 3*time.Minute)
 	path := filepath.Join(reported(t, found(crafted(7, 5000))), report.PageName)
 	evil := filepath.Join(reported(t, hostileRecordWithLogs()), report.PageName)
 	for name, test := range map[string]func(*browser, string){
@@ -23,6 +23,7 @@ func TestInABrowser(t *testing.T) {
 		t.Run(name, func(t *testing.T) { b.t = t; test(b, path) })
 	}
 	t.Run("hostile values do nothing", func(t *testing.T) { b.t = t; runsNothing(b, evil) })
+	t.Run("no page is wider than its screen", func(t *testing.T) { b.t = t; fits(b) })
 	b.t = t
 }
 
@@ -118,17 +119,19 @@ func runsNothing(b *browser, path string) {
 	}
 }
 
-// TestScreenshots shows how the pages look, to people: QUOIN_LAB_SCREENSHOTS names a directory for them.
-func TestScreenshots(t *testing.T) {
-	dir := os.Getenv("QUOIN_LAB_SCREENSHOTS")
-	if dir == "" {
-		t.Skip("QUOIN_LAB_SCREENSHOTS names no directory for pictures")
+// fits opens every page on screens of all sorts: none is wider than its screen. Pictures of them, for people to look at, go to the
+// directory that QUOIN_LAB_SCREENSHOTS names.
+func fits(b *browser) {
+	pictures := os.Getenv("QUOIN_LAB_SCREENSHOTS")
+	shoot := func(name string, whole bool) {
+		if pictures != "" {
+			b.shoot(filepath.Join(pictures, name+".png"), whole)
+		}
 	}
-	b := startBrowser(t, 5*time.Minute)
 	passed, failed := crafted(7, 5000), found(crafted(7, 5000))
 	for name, path := range map[string]string{
-		"passed": filepath.Join(reported(t, passed), report.PageName), "failed": filepath.Join(reported(t, failed), report.PageName),
-		"index": filepath.Join(indexed(t), report.IndexName),
+		"passed": filepath.Join(reported(b.t, passed), report.PageName), "failed": filepath.Join(reported(b.t, failed), report.PageName),
+		"index": filepath.Join(indexed(b.t), report.IndexName),
 	} {
 		for _, look := range []struct {
 			name          string
@@ -136,20 +139,21 @@ func TestScreenshots(t *testing.T) {
 			phone         bool
 			scheme        string
 		}{{"desktop", 1280, 900, false, "light"}, {"dark", 1280, 900, false, "dark"}, {"phone", 390, 844, true, "light"}, {"wall", 2560, 1440, false, "dark"}} {
+			picture := name + "-" + look.name
 			b.screen(look.width, look.height, look.phone, look.scheme)
 			b.open(path)
-			b.shoot(filepath.Join(dir, name+"-"+look.name+".png"), true)
+			shoot(picture, true)
 			if name != "index" {
 				b.text(`document.getElementById("board").focus({ preventScroll: true })`)
 				b.press("n")
-				b.shoot(filepath.Join(dir, name+"-"+look.name+"-top.png"), false)
+				shoot(picture+"-top", false)
 				b.text(`document.getElementById("findings").scrollIntoView()`)
-				b.shoot(filepath.Join(dir, name+"-"+look.name+"-findings.png"), false)
+				shoot(picture+"-findings", false)
 				b.text(`document.querySelectorAll(".log").forEach((l) => l.open = true) || document.getElementById("logs").scrollIntoView()`)
-				b.shoot(filepath.Join(dir, name+"-"+look.name+"-logs.png"), false)
+				shoot(picture+"-logs", false)
 			}
 			if wide := b.text(`document.documentElement.scrollWidth > innerWidth`); wide == "true" {
-				t.Errorf("%s on a %s is wider than the screen", name, look.name)
+				b.t.Errorf("%s on a %s is wider than the screen", name, look.name)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "quoin.dev/api/etcdserverpb"
@@ -16,6 +17,9 @@ const (
 	// sampleEvery is how often members are asked how they are, and sampleTimeout how long an answer may take.
 	sampleEvery   = 250 * time.Millisecond
 	sampleTimeout = 200 * time.Millisecond
+	// probeEvery is how often members are asked for something that the others have a part in, and probeTimeout how long it may take.
+	probeEvery   = 400 * time.Millisecond
+	probeTimeout = time.Second
 )
 
 // monitor writes down how members are, from the outside.
@@ -61,8 +65,19 @@ func (m *monitor) follow(ctx context.Context, member *cluster.Member) {
 	if known {
 		return
 	}
+	answered := new(atomic.Bool)
+	m.again(ctx, member, sampleEvery, func(conn *client.Client) { m.sample(ctx, member, conn, answered) })
+	m.again(ctx, member, probeEvery, func(conn *client.Client) {
+		if member.Running() && !member.Paused() && probe(ctx, conn) == nil {
+			answered.Store(true)
+		}
+	})
+}
+
+// again does something with a member until the context ends.
+func (m *monitor) again(ctx context.Context, member *cluster.Member, every time.Duration, do func(*client.Client)) {
 	m.workers.Go(func() {
-		ticker := time.NewTicker(sampleEvery)
+		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		conn, err := m.cluster.Client(m.access, member)
 		if err != nil {
@@ -70,7 +85,7 @@ func (m *monitor) follow(ctx context.Context, member *cluster.Member) {
 		}
 		defer conn.Close()
 		for ctx.Err() == nil {
-			m.sample(ctx, member, conn)
+			do(conn)
 			select {
 			case <-ticker.C:
 			case <-ctx.Done():
@@ -79,8 +94,16 @@ func (m *monitor) follow(ctx context.Context, member *cluster.Member) {
 	})
 }
 
-func (m *monitor) sample(ctx context.Context, member *cluster.Member, conn *client.Client) {
-	state := history.State{At: m.now(), Member: member.Name, Alive: member.Running(), Paused: member.Paused()}
+// probe reads a key that need not be there.
+func probe(ctx context.Context, conn *client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	_, err := conn.Get(ctx, "head")
+	return err
+}
+
+func (m *monitor) sample(ctx context.Context, member *cluster.Member, conn *client.Client, answered *atomic.Bool) {
+	state := history.State{At: m.now(), Member: member.Name, Alive: member.Running(), Paused: member.Paused(), Answered: answered.Swap(false)}
 	if state.Alive && !state.Paused {
 		ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 		status, err := conn.Status(ctx, member.ClientURL)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"quoin.dev/client"
 	"quoin.dev/quoin/robustness/clockfault"
 	"quoin.dev/quoin/robustness/cluster"
 	"quoin.dev/quoin/robustness/diskfault"
@@ -111,6 +112,7 @@ func (r *run) play(ctx context.Context) error {
 	r.record.States = monitor.stop()
 	r.record.Operations, r.record.Watches = r.recorder.Operations(), r.recorder.Watches()
 	r.stopMembers(ctx)
+	r.record.Processes = r.processes()
 	r.record.Duration = r.now()
 	r.progress.line("%d operations, %d watches, %d faults in %s", len(r.record.Operations), len(r.record.Watches), len(faults), r.record.Duration.Round(time.Second))
 	return spoiled
@@ -171,6 +173,22 @@ func (r *run) stopMembers(ctx context.Context) {
 	}
 }
 
+// processes are all that the members have had.
+func (r *run) processes() (all []history.Process) {
+	for _, m := range slices.Concat(r.world.Cluster.Members(), r.world.Cluster.Former()) {
+		for _, life := range m.Lives() {
+			p := history.Process{
+				Member: m.Name, Started: life.Started.Sub(r.begin), Stopped: life.Stopped, Killed: life.Killed, ExitCode: life.ExitCode, LogFrom: life.LogFrom,
+			}
+			if !life.Ended.IsZero() {
+				p.Ended = life.Ended.Sub(r.begin)
+			}
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
 // tell says once a second how things are, until the function that it returns is called.
 func (r *run) tell(load *workload.Workload, m *monitor, p *player) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -193,7 +211,7 @@ func (r *run) tell(load *workload.Workload, m *monitor, p *player) (stop func())
 	return func() { cancel(); <-done }
 }
 
-// calm starts members that have ended, and waits until all of them are ready.
+// calm starts members that have ended, and waits until all of them are ready and answer: one whose process went on may hang.
 func (r *run) calm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, calmTimeout)
 	defer cancel()
@@ -209,7 +227,28 @@ func (r *run) calm(ctx context.Context) error {
 			return fmt.Errorf("%s is not well again: %w", m.Name, err)
 		}
 	}
+	for _, m := range r.world.Cluster.Members() {
+		if err := r.answers(ctx, m); err != nil {
+			return fmt.Errorf("%s does not answer again: %w", m.Name, err)
+		}
+	}
 	return nil
+}
+
+// answers waits until a member answers a read that the others have a part in.
+func (r *run) answers(ctx context.Context, m *cluster.Member) error {
+	return r.ask(m, func(c *client.Client) error {
+		for {
+			err := probe(ctx, c)
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+			select {
+			case <-time.After(probeEvery):
+			case <-ctx.Done():
+			}
+		}
+	})
 }
 
 // close removes what the run has made.

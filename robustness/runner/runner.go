@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"quoin.dev/quoin/robustness/check"
 	"quoin.dev/quoin/robustness/history"
@@ -56,7 +57,7 @@ var (
 // Run plays the scenario. The record is written with its report into the directory of the run, also when there is an error once
 // the load has begun. Findings are no error.
 func Run(ctx context.Context, o Options) (*history.Record, error) {
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := errors.Join(forget(o.Dir), os.MkdirAll(o.Dir, 0o755)); err != nil {
 		return nil, err
 	}
 	if err := o.Plan.Write(o.Dir); err != nil {
@@ -77,11 +78,16 @@ func Run(ctx context.Context, o Options) (*history.Record, error) {
 	}
 	p.status("checking what happened")
 	Judge(ctx, o.Scenario, o.Dir, r.record)
+	r.keep = o.Keep || spoiled != nil || r.record.Failed()
+	if !r.keep {
+		for i := range r.record.Ends {
+			r.record.Ends[i].DataDir = "" // it is not going to be there
+		}
+	}
 	err = errors.Join(r.record.Write(o.Dir), report.Write(o.Dir, r.record))
 	if spoiled != nil {
 		err = errors.Join(fmt.Errorf("%w: %w", ErrSpoiled, spoiled), err)
 	}
-	r.keep = o.Keep || err != nil || r.record.Failed()
 	return r.record, err
 }
 
@@ -94,4 +100,13 @@ func Judge(ctx context.Context, s scenario.Scenario, dir string, record *history
 		}
 	}
 	check.Run(ctx, record, o)
+}
+
+// forget removes what members of an earlier run have left in a directory: those of the next one would go on from it.
+func forget(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, "*.data*"))
+	for _, path := range left {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
 }

@@ -121,7 +121,7 @@ func (r *run) disk(name, backing string) (string, error) {
 	if err := os.MkdirAll(mountpoint, 0o700); err != nil {
 		return "", err
 	}
-	d, err := diskfault.Mount(diskfault.Options{Backing: backing, Mountpoint: mountpoint})
+	d, err := diskfault.Mount(diskfault.Options{Backing: backing, Mountpoint: mountpoint, OneJournal: r.o.Plan.OneJournal})
 	if err != nil {
 		return "", err
 	}

@@ -172,10 +172,21 @@ func disks() []Scenario {
 			},
 		},
 		{
-			Name: "torn-writes", What: "a part of what was not synced is on the disk after a loss of power, the last write torn", Disk: true,
-			Guards: []string{"etcd#15069", "etcd#14098", "etcd#11220"},
+			Name: "torn-writes", What: "power goes in the middle of large writes, and some sectors of what was not synced are on the disk", Disk: true, Duration: 30 * time.Second,
+			Guards: []string{"etcd#15069", "etcd#14098", "etcd#11220"}, Load: []string{"large", "mixed", "watches"},
 			Faults: func(d *Draw) {
-				d.series(series{least: short, most: brief, rest: 2 * brief, fault: func() (string, string, int) { return "torn-power-cut", d.one("leader", "all", "follower"), 0 }})
+				d.series(series{least: 100 * time.Millisecond, most: short, rest: beyond, fault: func() (string, string, int) {
+					return "torn-power-cut", d.one("leader", "all", "follower"), 0
+				}})
+			},
+		},
+		{
+			Name: "flickering-power", What: "power goes in the middle of large writes, comes back for a moment and goes again", Disk: true, Duration: 30 * time.Second,
+			Guards: []string{"etcd#15069", "etcd#11220"}, Load: []string{"large", "mixed", "watches"},
+			Faults: func(d *Draw) {
+				d.series(series{least: 100 * time.Millisecond, most: short, rest: long, fault: func() (string, string, int) {
+					return "flickering-power", d.one("all", "all", "majority", "follower"), 50 + d.IntN(1000)
+				}})
 			},
 		},
 		{
@@ -197,15 +208,22 @@ func disks() []Scenario {
 			Faults: repeated("slow-fsync", "leader", beyond, 2*beyond, brief),
 		},
 		{
-			Name: "frozen-disk", What: "the disk of the leader hangs: another one has to lead", Disk: true, Ends: []string{"freeze-disk"},
+			Name: "frozen-disk", What: "the disk of the leader hangs: another one has to lead", Disk: true,
 			Guards: []string{"etcd#13527", "etcd#15247"}, Load: []string{"mixed", "leases"},
 			Faults: repeated("freeze-disk", "leader", beyond, 2*beyond, 2*brief), Quick: true,
 		},
 		{
 			Name: "flipped-bits", Flags: []string{"--feature-gates=InitialCorruptCheck=true"}, What: "a bit of a stopped member's write-ahead log or database flips: it must refuse to start, or be right", Disk: true, Ends: []string{"flip-wal", "flip-db"},
-			Guards: []string{"etcd#11918", "etcd#11924", "bbolt#562"}, Allow: []string{"crc", "corrupt", "damaged"},
+			Guards: []string{"etcd#11918", "bbolt#562"}, Allow: []string{"crc", "corrupt", "damaged"},
 			Faults: func(d *Draw) {
 				d.series(series{least: 2 * brief, most: long, rest: 2 * brief, fault: func() (string, string, int) { return d.one("flip-wal", "flip-db"), "follower", 0 }})
+			},
+		},
+		{
+			Name: "flipped-snapshots", Flags: frequentSnapshots, What: "a bit of a stopped member's newest snapshot file flips: it must do without the file, or refuse to start", Disk: true,
+			Ends: []string{"flip-snap"}, Guards: []string{"etcd#11924"}, Allow: []string{"crc", "corrupt", "damaged"},
+			Faults: func(d *Draw) {
+				d.series(series{least: short, most: 2 * brief, rest: 2 * brief, fault: func() (string, string, int) { return "flip-snap", d.one("leader", "follower"), 0 }})
 			},
 		},
 	}
@@ -284,7 +302,8 @@ func kinds() []Scenario {
 		},
 		{
 			Name: "auth", What: "users and roles change while members are killed and catch up by snapshots", Auth: true, Load: []string{"auth"},
-			Guards: []string{"etcd#14571", "etcd#14355", "etcd#11651", "etcd#13946"}, Flags: frequentSnapshots, Quick: true,
+			Guards: []string{"etcd#14571", "etcd#14355", "etcd#11651", "etcd#13946"}, Quick: true,
+			Flags: append([]string{"--bcrypt-cost=4"}, frequentSnapshots...), // the cheapest: logins are not what is looked at
 			Faults: func(d *Draw) {
 				d.series(series{least: brief, most: long, rest: brief, fault: func() (string, string, int) { return d.one("kill", "isolate", "stop"), d.one("leader", "follower"), 0 }})
 			},

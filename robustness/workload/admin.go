@@ -13,23 +13,22 @@ type admin struct {
 	users int
 	// changed is the password that the wanderer has, as far as is known.
 	changed string
+	losers  []loser // by their users
 }
 
 func (a *admin) step() {
 	user := a.random.IntN(a.users)
 	switch n := a.random.IntN(20); {
 	case n < 4:
-		_, _ = call(a.client, (*client).auth, pb.AuthClient.UserGrantRole, &pb.AuthUserGrantRoleRequest{User: userName(user), Role: sharedRole})
+		_ = a.giveRole(user)
 	case n < 8:
-		_, _ = call(a.client, (*client).auth, pb.AuthClient.UserRevokeRole, &pb.AuthUserRevokeRoleRequest{Name: userName(user), Role: sharedRole})
+		a.take(user, sharedPrefix, func() error { return a.giveRole(user) }, func() error { return a.takeRole(user) })
 	case n < 11:
-		what := authpb.Permission_Type(a.random.IntN(3))
-		_, _ = call(a.client, (*client).auth, pb.AuthClient.RoleGrantPermission, grantPermission(roleName(user), what, a.foreign(user)))
+		_ = a.givePermission(user, authpb.Permission_Type(a.random.IntN(3)), a.foreign(user))
 	case n < 13:
 		prefix := a.foreign(user)
-		_, _ = call(a.client, (*client).auth, pb.AuthClient.RoleRevokePermission, &pb.AuthRoleRevokePermissionRequest{
-			Role: roleName(user), Key: []byte(prefix), RangeEnd: prefixEnd(prefix),
-		})
+		give := func() error { return a.givePermission(user, authpb.Permission_READWRITE, prefix) }
+		a.take(user, prefix, give, func() error { return a.takePermission(user, prefix) })
 	case n < 15:
 		a.passing()
 	case n < 16:

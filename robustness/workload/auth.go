@@ -32,7 +32,10 @@ func (k Auth) bodies() []body {
 		}
 	})
 	return append(all, paced(1, or(k.AdminRate, 3), func(c *client, _ int) {
-		a := &admin{client: c, users: k.users(), changed: passwordOf(wanderer)}
+		a := &admin{client: c, users: k.users(), changed: passwordOf(wanderer), losers: losers(c, k.users())}
+		for _, l := range a.losers {
+			defer l.disconnect()
+		}
 		for c.next() {
 			a.step()
 		}

@@ -14,7 +14,7 @@ type Kind interface {
 }
 
 // kinds are all, as small clusters get them.
-var kinds = []Kind{Mixed{}, Leases{}, Locks{}, Watches{}, Auth{}, Kubernetes{}, Counters{}, Compactor{}}
+var kinds = []Kind{Mixed{}, Leases{}, Locks{}, Watches{}, Auth{}, Kubernetes{}, Counters{}, Large{}, Compactor{}}
 
 // Names are those of all kinds.
 func Names() (names []string) {

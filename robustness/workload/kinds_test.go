@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ var did = map[string][]string{
 	"auth":       {"AuthenticateRequest ok", "PutRequest ok", "PutRequest refused", "TxnRequest ok", "AuthUserGrantRoleRequest ok"},
 	"kubernetes": {"TxnRequest ok", "RangeRequest ok", "LeaseGrantRequest ok"},
 	"counters":   {"TxnRequest ok", "RangeRequest ok"},
+	"large":      {"PutRequest ok", "RangeRequest ok", "TxnRequest ok"},
 	"compactor":  {"RangeRequest ok", "CompactionRequest ok"},
 }
 
@@ -131,6 +133,38 @@ func TestWatchesOfEveryForm(t *testing.T) {
 	if progress == 0 {
 		t.Error("no watch was told how far it is")
 	}
+}
+
+// Values have to be larger than sectors, and parts of two must not look like one.
+func TestLargeValuesSpreadOverSectors(t *testing.T) {
+	k := Large{Rate: 200, LeastBytes: 1 << 10, MostBytes: 16 << 10}
+	sizes := func(r *Recorder) (small, large int) {
+		for _, op := range r.Operations() {
+			put, ok := op.Request.(*pb.PutRequest)
+			if !ok {
+				continue
+			}
+			switch n := len(put.Value); {
+			case n < k.LeastBytes || n > k.MostBytes+20:
+				t.Fatalf("a value of %d bytes", n)
+			case n < 4<<10:
+				small++
+			default:
+				large++
+			}
+			for at := 0; at+512 <= len(put.Value); at += 512 {
+				if name, _, _ := strings.Cut(string(put.Value), " "); !strings.Contains(string(put.Value[at:at+512]), name) {
+					t.Fatalf("a sector of %q does not say whose it is", name)
+				}
+			}
+		}
+		return small, large
+	}
+	r := loadFor(t, Options{Seed: 4, Targets: []Target{startMember(t).Target}}, func(r *Recorder) bool {
+		small, large := sizes(r)
+		return small > 5 && large > 5
+	}, k)
+	consistent(t, r)
 }
 
 func TestFencedWritesNameTheirFence(t *testing.T) {

@@ -1,8 +1,12 @@
 package model
 
 import (
+	"bytes"
+	"slices"
+
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	pb "quoin.dev/api/etcdserverpb"
 	"quoin.dev/api/rpctypes"
@@ -38,148 +42,116 @@ func Judges(user, message string) bool {
 	return judged[message] || user == "" && message == text(rpctypes.ErrGRPCUserEmpty)
 }
 
-// validate finds out whether a request makes sense at all.
+// validate holds a request to the rules that need no store.
 func validate(m proto.Message) error {
-	switch r := m.(type) {
-	case *pb.RangeRequest:
-		return validateRange(r)
-	case *pb.PutRequest:
-		return validatePut(r)
-	case *pb.DeleteRangeRequest:
-		if len(r.Key) == 0 {
-			return rpctypes.ErrGRPCEmptyKey
+	if r, ok := m.(*pb.TxnRequest); ok {
+		all, err := flatten(r, maxOps, nil)
+		if err == nil && clash(all) {
+			err = rpctypes.ErrGRPCDuplicateKey
 		}
-	case *pb.TxnRequest:
-		if err := validateTxn(r, maxOps); err != nil {
-			return err
-		}
-		_, err := written(r)
 		return err
 	}
-	return nil
+	return validatePlain(m)
 }
 
-func validateRange(r *pb.RangeRequest) error {
-	switch {
-	case len(r.Key) == 0:
-		return rpctypes.ErrGRPCEmptyKey
-	case pb.RangeRequest_SortOrder_name[int32(r.SortOrder)] == "" || pb.RangeRequest_SortTarget_name[int32(r.SortTarget)] == "":
-		return rpctypes.ErrGRPCInvalidSortOption
-	}
-	return nil
-}
-
-func validatePut(r *pb.PutRequest) error {
-	switch {
-	case len(r.Key) == 0:
-		return rpctypes.ErrGRPCEmptyKey
-	case r.IgnoreValue && len(r.Value) > 0:
-		return rpctypes.ErrGRPCValueProvided
-	case r.IgnoreLease && r.Lease != 0:
-		return rpctypes.ErrGRPCLeaseProvided
-	}
-	return nil
-}
-
-func validateTxn(r *pb.TxnRequest, left int) error {
-	longest := max(len(r.Compare), len(r.Success), len(r.Failure))
-	if longest > left {
-		return rpctypes.ErrGRPCTooManyOps
-	}
-	for _, c := range r.Compare {
-		if len(c.Key) == 0 {
-			return rpctypes.ErrGRPCEmptyKey
+// validatePlain is about anything but a transaction.
+func validatePlain(m proto.Message) error {
+	key, wrong := []byte(nil), error(nil)
+	switch r := m.(type) {
+	case *pb.DeleteRangeRequest:
+		key = r.Key
+	case *pb.RangeRequest:
+		key = r.Key
+		if !known(r.SortOrder) || !known(r.SortTarget) {
+			wrong = rpctypes.ErrGRPCInvalidSortOption
 		}
-	}
-	for _, ops := range [][]*pb.RequestOp{r.Success, r.Failure} {
-		for _, op := range ops {
-			if err := validateOp(op, left-longest); err != nil {
-				return err
-			}
+	case *pb.PutRequest:
+		key = r.Key
+		if r.IgnoreLease && r.Lease != 0 {
+			wrong = rpctypes.ErrGRPCLeaseProvided
 		}
-	}
-	return nil
-}
-
-func validateOp(op *pb.RequestOp, left int) error {
-	switch o := op.Request.(type) {
-	case *pb.RequestOp_RequestRange:
-		return validateRange(o.RequestRange)
-	case *pb.RequestOp_RequestPut:
-		return validatePut(o.RequestPut)
-	case *pb.RequestOp_RequestDeleteRange:
-		if len(o.RequestDeleteRange.Key) == 0 {
-			return rpctypes.ErrGRPCEmptyKey
+		if r.IgnoreValue && len(r.Value) > 0 {
+			wrong = rpctypes.ErrGRPCValueProvided
 		}
+	default:
 		return nil
-	case *pb.RequestOp_RequestTxn:
-		return validateTxn(o.RequestTxn, left)
 	}
-	return rpctypes.ErrGRPCKeyNotFound
-}
-
-// changes are the keys that one branch puts, and the ranges that it deletes.
-type changes struct {
-	puts    map[string]bool
-	deletes []*pb.DeleteRangeRequest
-}
-
-// written collects what a transaction changes. What is run together must not put a key twice, nor put and delete it; the two branches
-// of a transaction are never run together.
-func written(r *pb.TxnRequest) (changes, error) {
-	all := changes{puts: map[string]bool{}}
-	for _, ops := range [][]*pb.RequestOp{r.Success, r.Failure} {
-		one, err := writtenBy(ops)
-		if err != nil {
-			return changes{}, err
-		}
-		for key := range one.puts {
-			all.puts[key] = true
-		}
-		all.deletes = append(all.deletes, one.deletes...)
+	if len(key) == 0 {
+		return rpctypes.ErrGRPCEmptyKey
 	}
-	return all, nil
+	return wrong
 }
 
-func writtenBy(ops []*pb.RequestOp) (changes, error) {
-	all := changes{puts: map[string]bool{}}
-	for _, op := range ops {
-		one := changes{}
-		switch o := op.Request.(type) {
-		case *pb.RequestOp_RequestPut:
-			one.puts = map[string]bool{string(o.RequestPut.Key): true}
-		case *pb.RequestOp_RequestDeleteRange:
-			one.deletes = []*pb.DeleteRangeRequest{o.RequestDeleteRange}
-		case *pb.RequestOp_RequestTxn:
-			var err error
-			if one, err = written(o.RequestTxn); err != nil {
-				return changes{}, err
+func known(e protoreflect.Enum) bool { return e.Descriptor().Values().ByNumber(e.Number()) != nil }
+
+// change is what an operation of a transaction writes, nested however deep: a put of key, or else a delete of what is from key to end.
+type change struct {
+	way      []turn
+	put      bool
+	key, end []byte
+}
+
+// turn is a part of the way to an operation: a branch of a transaction, and a place in it.
+type turn struct{ branch, place int }
+
+// flatten lists everything that a transaction may write, and finds out whether each operation is in order by itself. It may have so many
+// operations on one way through it as are left.
+func flatten(r *pb.TxnRequest, left int, way []turn) (all []change, err error) {
+	left -= max(len(r.Compare), len(r.Success), len(r.Failure))
+	if left < 0 {
+		return nil, rpctypes.ErrGRPCTooManyOps
+	}
+	if slices.ContainsFunc(r.Compare, func(c *pb.Compare) bool { return len(c.Key) == 0 }) {
+		return nil, rpctypes.ErrGRPCEmptyKey
+	}
+	for b, ops := range [][]*pb.RequestOp{r.Success, r.Failure} {
+		for n, op := range ops {
+			var some []change
+			here := append(slices.Clone(way), turn{b, n})
+			switch o := op.Request.(type) {
+			case *pb.RequestOp_RequestRange:
+				err = validatePlain(o.RequestRange)
+			case *pb.RequestOp_RequestPut:
+				err, some = validatePlain(o.RequestPut), []change{{way: here, put: true, key: o.RequestPut.Key}}
+			case *pb.RequestOp_RequestDeleteRange:
+				err, some = validatePlain(o.RequestDeleteRange), []change{{way: here, key: o.RequestDeleteRange.Key, end: o.RequestDeleteRange.RangeEnd}}
+			case *pb.RequestOp_RequestTxn:
+				some, err = flatten(o.RequestTxn, left, here)
+			default:
+				err = rpctypes.ErrGRPCKeyNotFound
 			}
-		}
-		for key := range one.puts {
-			if all.puts[key] || deletes(all.deletes, key) {
-				return changes{}, rpctypes.ErrGRPCDuplicateKey
+			if err != nil {
+				return nil, err
 			}
+			all = append(all, some...)
 		}
-		for key := range all.puts {
-			if deletes(one.deletes, key) {
-				return changes{}, rpctypes.ErrGRPCDuplicateKey
-			}
-		}
-		for key := range one.puts {
-			all.puts[key] = true
-		}
-		all.deletes = append(all.deletes, one.deletes...)
 	}
 	return all, nil
 }
 
-// deletes tells whether a key is in one of the ranges. An open end is taken as it stands there, and so has no keys.
-func deletes(ranges []*pb.DeleteRangeRequest, key string) bool {
-	for _, r := range ranges {
-		if string(r.RangeEnd) != openEnd && InRange([]byte(key), r.Key, r.RangeEnd) {
-			return true
+// clash tells whether any two changes that may be made together are about one key, and a put is one of them.
+func clash(all []change) bool {
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if (a.put && b.covers(a.key) || b.put && a.covers(b.key)) && together(a.way, b.way) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// covers tells whether a change is about a key. An open end is taken as it stands there, and so has no keys.
+func (c change) covers(key []byte) bool {
+	return bytes.Equal(key, c.key) && c.put || !c.put && string(c.end) != openEnd && InRange(key, c.key, c.end)
+}
+
+// together tells whether two operations may be run in one go: where their ways part they do so within a branch.
+func together(a, b []turn) bool {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return a[i].branch == b[i].branch
+		}
+	}
+	return true
 }

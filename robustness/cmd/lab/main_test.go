@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"quoin.dev/quoin/robustness/history"
 	"quoin.dev/quoin/robustness/scenario"
 )
 
@@ -107,6 +108,27 @@ func mustChoose(t *testing.T, seed uint64) jobs {
 		t.Fatal(err)
 	}
 	return todo
+}
+
+// A smaller plan that fails in another way is not what was looked for.
+func TestInCommon(t *testing.T) {
+	found := func(checks ...string) *history.Record {
+		r := &history.Record{Verdicts: []history.Verdict{{Check: "watch-order"}}}
+		for _, c := range checks {
+			r.Verdicts = append(r.Verdicts, history.Verdict{Check: c, Findings: []history.Finding{{Text: "it"}}})
+		}
+		return r
+	}
+	for _, test := range []struct {
+		again *history.Record
+		want  string
+	}{
+		{nil, ""}, {found(), ""}, {found("available", "watch-order"), ""}, {found("logs", "durable"), "durable logs"}, {found("logs", "available"), "logs"},
+	} {
+		if got := strings.Join(inCommon(found("durable", "logs"), test.again), " "); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
 }
 
 func TestHelpTeaches(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"quoin.dev/quoin/robustness/history"
 	"quoin.dev/quoin/robustness/plan"
 	"quoin.dev/quoin/robustness/runner"
 	"quoin.dev/quoin/robustness/scenario"
@@ -48,7 +49,8 @@ func runCommand() *cobra.Command {
 	var s settings
 	var seed uint64
 	var profile string
-	var duration, total time.Duration
+	var change changes
+	var total time.Duration
 	c := &cobra.Command{
 		Use: "run [SCENARIO...]", Short: "Run scenarios by name, or a profile",
 		Long: `Runs scenarios by name; a name may end in * and then stands for all that begin so.
@@ -65,7 +67,7 @@ time is over.`,
 			if err != nil {
 				return err
 			}
-			return s.runAll(c, todo, duration)
+			return s.runAll(c, todo, change)
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var names []string
@@ -78,8 +80,9 @@ time is over.`,
 	s.flags(c)
 	c.Flags().Uint64Var(&seed, "seed", 0, "what faults and requests are drawn from (default: a fresh one, which is shown)")
 	c.Flags().StringVar(&profile, "profile", "", "run a profile: ci or nightly")
+	c.Flags().BoolVar(&change.oneJournal, "one-journal", false, "where disks can fail: let any sync make all names durable, as ext4 does and POSIX does not promise")
 	c.Flags().DurationVar(&total, "for", 8*time.Hour, "with --profile nightly: begin no run after this time")
-	c.Flags().DurationVar(&duration, "duration", 0, "load for this time instead of that of the scenario")
+	c.Flags().DurationVar(&change.duration, "duration", 0, "load for this time instead of that of the scenario")
 	return c
 }
 
@@ -126,16 +129,24 @@ func nightly(fresh func() uint64, total time.Duration) jobs {
 	}
 }
 
-func (s *settings) runAll(c *cobra.Command, todo jobs, duration time.Duration) error {
+// changes are those to what scenarios say. The plan of a run has them, so that a replay has them, too.
+type changes struct {
+	duration   time.Duration
+	oneJournal bool
+}
+
+func (s *settings) runAll(c *cobra.Command, todo jobs, change changes) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
 	all := &outcomes{out: c.OutOrStdout()}
 	for j := range todo {
-		if duration > 0 {
-			j.Scenario.Duration = duration
+		if change.duration > 0 {
+			j.Scenario.Duration = change.duration
 		}
-		s.runOne(c.Context(), all, j.Scenario, j.Scenario.Plan(j.Seed))
+		p := j.Scenario.Plan(j.Seed)
+		p.OneJournal = change.oneJournal
+		s.runOne(c.Context(), all, j.Scenario, p)
 		if c.Context().Err() != nil {
 			break
 		}
@@ -183,23 +194,29 @@ func (s *settings) runOne(ctx context.Context, all *outcomes, sc scenario.Scenar
 	}
 	all.add(o, record, err)
 	if s.shrink && record != nil && record.Failed() {
-		s.shrinkIt(ctx, all, sc, p)
+		s.shrinkIt(ctx, all, sc, p, record)
 	}
 }
 
-// shrinkIt looks for the faults that matter.
-func (s *settings) shrinkIt(ctx context.Context, all *outcomes, sc scenario.Scenario, p *plan.Plan) {
-	fmt.Fprintf(all.out, "looking for a smaller plan that fails, in at most %d runs\n", s.tries)
+// shrinkIt looks for the faults that matter: those without which no check that has found something does so again.
+func (s *settings) shrinkIt(ctx context.Context, all *outcomes, sc scenario.Scenario, p *plan.Plan, failed *history.Record) {
+	fmt.Fprintf(all.out, "looking for a smaller plan that fails in the same way, in at most %d runs\n", s.tries)
+	runs := 0
 	small := plan.Shrink(p, s.tries, func(p *plan.Plan) bool {
 		if ctx.Err() != nil {
 			return false
 		}
+		runs++
 		record, _ := runner.Run(ctx, s.options(sc, p)) // a run that shows nothing does not fail
-		failed := record != nil && record.Failed()
-		fmt.Fprintf(all.out, "with %d faults: failed %v\n", len(p.Steps), failed)
-		return failed
+		same := inCommon(failed, record)
+		result := "does not fail so"
+		if len(same) > 0 {
+			result = "fails, too: " + strings.Join(same, ", ")
+		}
+		fmt.Fprintf(all.out, "run %d, %d faults in %s: %s\n", runs, len(p.Steps), p.Duration, result)
+		return len(same) > 0
 	})
-	if len(small.Steps) == len(p.Steps) {
+	if len(small.Steps) == len(p.Steps) && small.Duration == p.Duration {
 		fmt.Fprintln(all.out, "no smaller plan was seen to fail")
 		return
 	}
@@ -209,6 +226,20 @@ func (s *settings) shrinkIt(ctx context.Context, all *outcomes, sc scenario.Scen
 		return
 	}
 	fmt.Fprintf(all.out, "%s\nreplay it: go run ./robustness/cmd/lab replay %s\n", small, dir)
+}
+
+// inCommon are the checks that have found something in both of two runs.
+func inCommon(a, b *history.Record) (checks []string) {
+	if b == nil {
+		return nil
+	}
+	for _, v := range a.Verdicts {
+		also := func(w history.Verdict) bool { return w.Check == v.Check && len(w.Findings) > 0 }
+		if len(v.Findings) > 0 && slices.ContainsFunc(b.Verdicts, also) {
+			checks = append(checks, v.Check)
+		}
+	}
+	return checks
 }
 
 func replayCommand() *cobra.Command {

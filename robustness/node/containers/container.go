@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	engine "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -212,7 +213,30 @@ func (c *container) prepare(ctx context.Context, gate *gate, command node.Comman
 			return fmt.Errorf("prepare its network: %w", err)
 		}
 	}
-	return let(ctx, conn, command)
+	if err := let(ctx, conn, command); err != nil {
+		return err
+	}
+	return c.ready(ctx, syscall.SIGTERM)
+}
+
+// ready waits until the program handles a signal, or has ended. The first process of a container gets no signal that it does not
+// handle, and one that comes before would be lost.
+func (c *container) ready(ctx context.Context, s syscall.Signal) error {
+	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
+	defer cancel()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for pid := c.PID(); pid != 0; pid = c.PID() {
+		if node.Handles(pid, s) {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the program does not handle signal %q: %w", s, ctx.Err())
+		}
+	}
+	return nil
 }
 
 // Signal fails with os.ErrProcessDone when nothing runs.

@@ -60,7 +60,7 @@ func Test(t *testing.T, newHost func() node.Host) {
 		t.Fatalf("nodes %s and %s have the addresses %s and %s", first.Name(), second.Name(), first.Addr(), second.Addr())
 	}
 	for name, part := range map[string]func(l *lab, first, second node.Node){
-		"traffic": traffic, "signals": signals, "pause": pause, "exit codes": exitCodes, "log": log, "hooks": hooks, "namespace": namespace,
+		"traffic": traffic, "signals": signals, "early": early, "pause": pause, "exit codes": exitCodes, "log": log, "hooks": hooks, "namespace": namespace,
 		"mistakes": mistakes,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,6 +57,17 @@ func signals(l *lab, first, _ node.Node) {
 	}
 }
 
+// early: a signal is not lost when it comes before the program is ready for it.
+func early(l *lab, first, _ node.Node) {
+	for range 5 {
+		if err := first.Start(l.ctx, l.command(first)); err != nil {
+			l.Fatal(err)
+		}
+		l.signal(first, syscall.SIGTERM)
+		l.ended(first)
+	}
+}
+
 // pause: a process that is stopped does not answer and is not gone; killed, it ends all the same.
 func pause(l *lab, first, _ node.Node) {
 	l.start(first)

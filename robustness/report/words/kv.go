@@ -151,6 +151,14 @@ func found(r *pb.RangeResponse) string {
 	return pairs(r.Kvs)
 }
 
+// KeyValue shows a key with its value and the revision it is from, which may be nil: "a=1@5", "none".
+func KeyValue(kv *mvccpb.KeyValue) string {
+	if kv == nil {
+		return "none"
+	}
+	return pairs([]*mvccpb.KeyValue{kv})
+}
+
 // pairs shows keys with their values and the revisions they are from: "a=1@5, b=2@6".
 func pairs(kvs []*mvccpb.KeyValue) string {
 	var texts []string

@@ -25,11 +25,23 @@ func events(r *pb.WatchResponse) string {
 	case len(r.Events) == 0:
 		return join("progress", revision(r.Header))
 	}
+	return changes(r.Events)
+}
+
+// Events says what was changed: "put a=1@5, delete b@5".
+func Events(list []*mvccpb.Event) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return Text(changes(list), lineRunes)
+}
+
+func changes(list []*mvccpb.Event) string {
 	var texts []string
-	for _, e := range r.Events[:min(len(r.Events), listed)] {
+	for _, e := range list[:min(len(list), listed)] {
 		texts = append(texts, event(e))
 	}
-	if more := len(r.Events) - listed; more > 0 {
+	if more := len(list) - listed; more > 0 {
 		texts = append(texts, fmt.Sprintf("%d more events", more))
 	}
 	return strings.Join(texts, ", ")

@@ -121,6 +121,25 @@ func TestResponses(t *testing.T) {
 	}
 }
 
+func TestEventsAndKeys(t *testing.T) {
+	kv := &mvccpb.KeyValue{Key: []byte("k"), Value: []byte("u"), ModRevision: 12}
+	many := make([]*mvccpb.Event, 6)
+	for i := range many {
+		many[i] = &mvccpb.Event{Kv: kv}
+	}
+	for want, got := range map[string]string{
+		"nothing":    words.Events(nil),
+		"put k=u@12": words.Events(many[:1]),
+		"k=u@12":     words.KeyValue(kv),
+		"none":       words.KeyValue(nil),
+		"put k=u@12, put k=u@12, put k=u@12, put k=u@12, 2 more events": words.Events(many),
+	} {
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
 func TestWhateverIsInAKeyItIsShortAndPlain(t *testing.T) {
 	for _, key := range []string{"\x00\xff", "a\u202eb", "<script>", strings.Repeat("\xf0", 1000), "\n\n", "ключ"} {
 		got := words.Request(&pb.PutRequest{Key: []byte(key), Value: []byte(key)})
