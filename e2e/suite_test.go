@@ -17,7 +17,14 @@ func TestEndToEnd(t *testing.T) {
 	RunSpecs(t, "quoin end to end")
 }
 
-var _ = AfterSuite(cluster.RemoveBuilds)
+// The processes that share the specs (ginkgo -procs) share what is built, too. The first of them removes it when all are done.
+var _ = SynchronizedBeforeSuite(func() []byte {
+	dir, err := cluster.NewBuilds()
+	Expect(err).NotTo(HaveOccurred())
+	return []byte(dir)
+}, func(dir []byte) { cluster.BuildsIn(string(dir)) })
+
+var _ = SynchronizedAfterSuite(func() {}, cluster.RemoveBuilds)
 
 // start runs a cluster for one test; the logs of its members are shown when the test fails.
 func start(o cluster.Options) *cluster.Cluster {

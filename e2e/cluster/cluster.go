@@ -7,11 +7,9 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"math/rand/v2"
-	"net"
+	"io"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,7 +40,8 @@ type Cluster struct {
 	binary  string
 	flags   []string
 	secure  func() *tls.Config
-	made    int // members so far, for their names
+	made    int         // members so far, for their names
+	held    []io.Closer // the ports of members, until the end
 }
 
 // New makes a cluster of members that are not started yet.
@@ -56,7 +55,7 @@ func New(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{dir: dir, binary: binary, flags: o.Flags, secure: o.Secure}
-	ports, err := freePorts(2 * o.Members)
+	ports, err := c.reserve(2 * o.Members)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +91,9 @@ func (c *Cluster) Start() error {
 func (c *Cluster) Close() {
 	for _, m := range c.Members {
 		_ = m.Kill()
+	}
+	for _, port := range c.held {
+		_ = port.Close()
 	}
 	_ = os.RemoveAll(c.dir)
 }
@@ -139,31 +141,3 @@ func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
 
 // pollInterval is how often a condition outside of this process is looked at.
 const pollInterval = 50 * time.Millisecond
-
-// firstPort and lastPort bound the ports of members: below those that systems give to outgoing connections, so that none of
-// these has the port of a member that is down for a moment.
-const firstPort, lastPort = 20_000, 32_000
-
-// freePorts finds ports on which nobody listens.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for tries := 0; len(ports) < n; tries++ {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil && tries > 100 {
-			return nil, err
-		}
-		if err == nil {
-			defer l.Close()
-			ports = append(ports, port)
-		}
-	}
-	return ports, nil
-}
-
-// builds remembers what was built already.
-var builds struct {
-	sync.Mutex
-	dir   string
-	paths map[string]string
-}

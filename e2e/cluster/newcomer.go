@@ -12,7 +12,7 @@ import (
 
 // Newcomer makes a member that is not part of the cluster yet, and is neither started nor added to it.
 func (c *Cluster) Newcomer() (*Member, error) {
-	ports, err := freePorts(2)
+	ports, err := c.reserve(2)
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,13 @@ func (s *sight) compacted(at int64, all []int64) error {
 	return nil
 }
 
+// compactedBefore reports whether it ended because of a compaction before one.
+func (s *sight) compactedBefore(at int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over && s.wr.Err() == rpctypes.ErrCompacted && s.wr.CompactRevision < at
+}
+
 // watch holds watchers through all members, and through each one, to the history of the store: what they see is all of it,
 // in order and once, whatever happens to members; or the end of the watch because of a compaction.
 func watch(r *run) error {
@@ -218,8 +225,18 @@ func past(r *run, c *client.Client, keys string, begin int64, history []int64) e
 	if _, err := c.Compact(r.ctx, middle); err != nil {
 		return err
 	}
-	old := newSight("from before the compaction", c.Watch(r.ctx, keys, client.WithPrefix(), client.WithRev(begin)))
-	if err := r.until(func() error { return old.compacted(middle, nil) }); err != nil {
+	watchOld := func() *sight {
+		return newSight("from before the compaction", c.Watch(r.ctx, keys, client.WithPrefix(), client.WithRev(begin)))
+	}
+	old := watchOld()
+	err := r.until(func() error {
+		err := old.compacted(middle, nil)
+		if old.compactedBefore(middle) { // by a member that has not heard of this one yet
+			old = watchOld()
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	// The one that has seen it goes on, and a delete is an event.

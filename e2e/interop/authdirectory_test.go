@@ -19,6 +19,7 @@ import (
 // TestDirectoriesWithAuthChangeHands opens directories in which auth is enabled with another server, again and again: who may do
 // what is the same, and users and roles go on changing.
 func TestDirectoriesWithAuthChangeHands(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, c := range []struct {
 		first, second lab.Kind

@@ -35,6 +35,7 @@ func deadline(t *testing.T) context.Context {
 
 // TestPublishedClient runs one program with etcd's own client against one member and against three.
 func TestPublishedClient(t *testing.T) {
+	t.Parallel()
 	for _, members := range []int{1, 3} {
 		t.Run(fmt.Sprintf("members=%d", members), func(t *testing.T) {
 			t.Parallel()

@@ -56,6 +56,7 @@ func expectEqualMembers(t *testing.T, members []*lab.Member, prefix string, keys
 
 // TestClusterSurvivesKills kills each of three members in turn, so the leader too, while etcd's client writes.
 func TestClusterSurvivesKills(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, kinds := range [][]lab.Kind{
 		{subject, subject, subject},

@@ -66,6 +66,7 @@ func damage(t *testing.T, m *lab.Member, last, from, to string) {
 // TestMixedClustersCompareTheirCompactions lets members of both kinds ask each other for hashes: while all is well nobody is
 // accused, through changes of leaders, leases, deletes and compactions; when the database of one is damaged, that one is.
 func TestMixedClustersCompareTheirCompactions(t *testing.T) {
+	t.Parallel()
 	for _, kinds := range [][]lab.Kind{{lab.Etcd, lab.Quoin, lab.Etcd}, {lab.Quoin, lab.Etcd, lab.Quoin}} {
 		for damaged := range 2 {
 			t.Run(fmt.Sprintf("%s-%s-%s, %s is damaged", kinds[0], kinds[1], kinds[2], kinds[damaged]), func(t *testing.T) {

@@ -11,9 +11,11 @@ import (
 
 // TestDiscoveryService founds clusters of quoin and etcd through a discovery cluster of each.
 func TestDiscoveryService(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, registry := range []lab.Kind{subject, lab.Etcd} {
 		t.Run(fmt.Sprintf("at %s", registry), func(t *testing.T) {
+			t.Parallel()
 			service := lab.StartOne(t, registry)
 			client := lab.Client(t, service)
 			write := func(key, value string) {
@@ -70,6 +72,7 @@ func TestDiscoveryService(t *testing.T) {
 
 // TestDiscoveryWithPassword founds a member through a discovery cluster that asks for a password.
 func TestDiscoveryWithPassword(t *testing.T) {
+	t.Parallel()
 	service := lab.StartOne(t, lab.Etcd)
 	client := lab.Client(t, service)
 	must[*clientv3.PutResponse](t)(client.Put(deadline(t), "/_etcd/registry/t/_config/size", "1"))

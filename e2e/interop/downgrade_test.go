@@ -65,6 +65,7 @@ func downgrade(t *testing.T, m *lab.Member, action pb.DowngradeRequest_Downgrade
 
 // TestDowngradeCalls makes the same calls to quoin and to etcd.
 func TestDowngradeCalls(t *testing.T) {
+	t.Parallel()
 	const validate, enable, cancel = pb.DowngradeRequest_VALIDATE, pb.DowngradeRequest_ENABLE, pb.DowngradeRequest_CANCEL
 	type call struct {
 		action pb.DowngradeRequest_DowngradeAction
@@ -103,6 +104,7 @@ func TestDowngradeCalls(t *testing.T) {
 
 // TestDowngradeMixedCluster goes down and up again, once with each kind of leader.
 func TestDowngradeMixedCluster(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	c := lab.StartCluster(t, subject, lab.Etcd, subject)
 	speak(t, "3.7.0", c.Members...)
@@ -163,6 +165,7 @@ func equalContent(t *testing.T, members ...*lab.Member) {
 // TestDowngradeToTheVersionBefore replaces all members by etcd 3.6, one at a time and with the directories they have, and then
 // all of them by quoin again. Nothing is lost, and somebody serves all the time.
 func TestDowngradeToTheVersionBefore(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	lab.Binary(t, string(lab.Etcd36)) // skips where it can not be had
 	c := lab.StartCluster(t, subject, subject, subject)
@@ -217,6 +220,7 @@ func awaitNoJob(t *testing.T, members ...*lab.Member) {
 // TestDowngradeOfOne lets etcd 3.6 continue a directory of quoin that was killed as soon as it was ready for that, and quoin
 // continue what etcd 3.6 left. etcd 3.7 says that it is ready before its file is, so that one is stopped in order.
 func TestDowngradeOfOne(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	lab.Binary(t, string(lab.Etcd36))
 	m := lab.StartOne(t, subject)
@@ -254,10 +258,12 @@ func TestDowngradeOfOne(t *testing.T) {
 // TestJoinAcrossVersions adds a member of one version to a cluster that another one runs. It gets a snapshot, since the log is
 // short; then it leads.
 func TestJoinAcrossVersions(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	lab.Binary(t, string(lab.Etcd36))
 	for _, way := range []struct{ running, joining lab.Kind }{{lab.Etcd36, subject}, {subject, lab.Etcd36}} {
 		t.Run(fmt.Sprintf("%s-%s", way.running, way.joining), func(t *testing.T) {
+			t.Parallel()
 			short := []string{"--snapshot-count=20", "--snapshot-catchup-entries=5"}
 			running := lab.StartOne(t, way.running, short...)
 			if way.running == subject {

@@ -57,6 +57,7 @@ func memberList(t *testing.T, m *lab.Member) *pb.MemberListResponse {
 
 // TestDirectoryChangesHands lets one server write a directory, ends it, and opens the directory with the other; then back.
 func TestDirectoryChangesHands(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, way := range [][2]lab.Kind{{subject, lab.Etcd}, {lab.Etcd, subject}} {
 		for _, ending := range []string{"stop", "kill"} {
@@ -87,6 +88,7 @@ func TestDirectoryChangesHands(t *testing.T) {
 
 // TestDirectoryWithManyEntries is about a directory with raft snapshots and several compactions behind it.
 func TestDirectoryWithManyEntries(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, way := range [][2]lab.Kind{{subject, lab.Etcd}, {lab.Etcd, subject}} {
 		t.Run(fmt.Sprintf("%s-%s", way[0], way[1]), func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 // with another one: keys, leases, members of which one is a learner and one was removed, an active alarm. They are left by a
 // graceful stop or by kill -9, with all of it in the log or most of it in snapshots.
 func TestDirectoriesWithEverythingChangeHands(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, chain := range [][]lab.Kind{
 		{lab.Etcd, subject, lab.Etcd, subject},

@@ -75,6 +75,7 @@ func expectEqualLists(t *testing.T, members ...*lab.Member) string {
 // TestMembersOfMixedClusters changes the members of clusters of etcd and the server under test: with either as leader, through
 // leader and followers, with learners of either kind. Promotions cross the peer port from one kind to the other.
 func TestMembersOfMixedClusters(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, kinds := range [][]lab.Kind{{lab.Etcd, lab.Etcd, subject}, {subject, subject, lab.Etcd}} {
 		for _, leads := range []lab.Kind{lab.Etcd, subject} {
@@ -230,6 +231,7 @@ func memberRules(t *testing.T, c *lab.Cluster) (said []string) {
 // TestForcedDirectoriesChangeHands loses a cluster of one kind but for one directory, lets either kind go on from it alone, and
 // opens what it leaves with the other.
 func TestForcedDirectoriesChangeHands(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, by := range []lab.Kind{lab.Etcd, subject} {
 		for _, forcing := range []lab.Kind{lab.Etcd, subject} {

@@ -16,6 +16,7 @@ import (
 // with either as leader. All members answer alike, also one that comes back with a database of the other kind (etcd#14571) and after
 // restarts (etcd#11651, #13946, #14355), and leases run out with auth on (etcd#13205).
 func TestAuthInMixedClusters(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, kinds := range [][]lab.Kind{{subject, lab.Etcd, subject}, {lab.Etcd, subject, lab.Etcd}} {
 		t.Run(fmt.Sprintf("%s-%s-%s", kinds[0], kinds[1], kinds[2]), func(t *testing.T) {

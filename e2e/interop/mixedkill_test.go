@@ -10,6 +10,7 @@ import (
 // TestKilledLeadersOfMixedClusters kills the leader of clusters of etcd and the server under test again and again, and all members
 // now and then, while clients write keys of their own: what was acknowledged is there once, what was not at most once.
 func TestKilledLeadersOfMixedClusters(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, kinds := range [][]lab.Kind{{lab.Etcd, lab.Etcd, subject}, {subject, subject, lab.Etcd}} {
 		for _, name := range []string{"default", "small log"} {

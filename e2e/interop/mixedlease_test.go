@@ -44,6 +44,7 @@ func lead(t *testing.T, c *lab.Cluster, kind lab.Kind) *lab.Member {
 // TestLeasesInMixedClusters uses leases through every member of clusters of etcd and the server under test, with either as
 // leader.
 func TestLeasesInMixedClusters(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, kinds := range [][]lab.Kind{
 		{subject, lab.Etcd, lab.Etcd},

@@ -15,6 +15,7 @@ const fixedSeed = 20
 // under test, while leadership goes from one kind to the other. Whatever was applied, all members hold the same. In the end each
 // member goes on as the other kind.
 func TestRandomRequestsInMixedClusters(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, kinds := range [][]lab.Kind{{lab.Etcd, lab.Etcd, subject}, {subject, subject, lab.Etcd}} {
 		for _, fixed := range []bool{true, false} {

@@ -14,6 +14,7 @@ import (
 // TestSnapshotsBetweenKinds lets members of clusters of etcd and the server under test fall far behind, or begin with nothing, so
 // that they get the database of a leader of the other kind. Watchers at such a member see every revision once.
 func TestSnapshotsBetweenKinds(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	for _, kinds := range [][]lab.Kind{{lab.Etcd, lab.Etcd, subject}, {subject, subject, lab.Etcd}} {
 		for _, leads := range []lab.Kind{lab.Etcd, subject} {

@@ -17,6 +17,7 @@ import (
 // TestQuoinsClient runs programs on quoin's client against etcd and against the server under test. In the middle of each,
 // the member that leads is killed: one of three, or the only one, which is back at once then.
 func TestQuoinsClient(t *testing.T) {
+	t.Parallel()
 	for _, kind := range slices.Compact([]lab.Kind{lab.Etcd, lab.Subject(t)}) {
 		for _, members := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s-%d", kind, members), func(t *testing.T) {
@@ -34,6 +35,7 @@ func TestQuoinsClient(t *testing.T) {
 // TestQuoinsClientWithAuth runs some of them with passwords, as root where they compact or list all leases. Tokens end after a
 // second without use, and with the only member, so that watches and renewals of leases obtain new ones.
 func TestQuoinsClientWithAuth(t *testing.T) {
+	t.Parallel()
 	for _, kind := range slices.Compact([]lab.Kind{lab.Etcd, lab.Subject(t)}) {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,7 @@ import (
 // TestRollingReplacement takes a cluster of etcd to the server under test and back, one member after the other, while clients
 // write: a write that was acknowledged is there once, one of unknown fate at most once.
 func TestRollingReplacement(t *testing.T) {
+	t.Parallel()
 	subject := lab.Subject(t)
 	t.Run("on the same directories", func(t *testing.T) {
 		t.Parallel()

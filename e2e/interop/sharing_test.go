@@ -20,6 +20,7 @@ var clients = []lab.Kind{lab.Etcd, lab.Quoin}
 // TestClientsShareLocks has etcd's client and quoin's contend for the same names, at different members of one cluster, of
 // etcd and of the server under test. Each holds while the other waits, and each waits for its like.
 func TestClientsShareLocks(t *testing.T) {
+	t.Parallel()
 	for _, server := range slices.Compact([]lab.Kind{lab.Etcd, lab.Subject(t)}) {
 		t.Run("at-"+string(server), func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -254,20 +255,36 @@ func (m *Member) logTail() string {
 // these has the port of a member that is down for a moment.
 const firstPort, lastPort = 20_000, 32_000
 
-// freeAddresses finds addresses on which nobody listens.
+// freeAddresses finds addresses on which nobody listens, and keeps them until the end of the test: another test, of this process
+// or of one beside it, must not get that of a member that is down.
 func freeAddresses(t testing.TB, n int) []string {
 	t.Helper()
 	var out []string
 	for tries := 0; len(out) < n; tries++ {
 		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
-		l, err := net.Listen("tcp", address)
+		held, err := hold(address)
 		if err != nil && tries > 100 {
 			t.Fatal(err)
 		}
 		if err == nil {
-			defer l.Close()
+			t.Cleanup(func() { held.Close() })
 			out = append(out, address)
 		}
 	}
 	return out
+}
+
+// hold takes an address, unless somebody holds it or listens on it. What is held is the UDP port with the same number, which
+// members have no use for.
+func hold(address string) (io.Closer, error) {
+	held, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		held.Close()
+		return nil, err
+	}
+	return held, l.Close()
 }
