@@ -41,7 +41,7 @@
 
           checks = {
             inherit (packages) default etcd-compat;
-            inherit (go) vet test;
+            inherit (go) test;
           }
           // lib.optionalAttrs (lib.hasPrefix "linux/" platform) (
             import ./release/nix/tests.nix { inherit pkgs; module = self.nixosModules.default; }

@@ -21,8 +21,6 @@ done
 
 # A list of versions or an .info (time, origin) may change with time, and a build reads neither.
 cd "$work/cache/download"
-find . -path ./sumdb -prune -o -type f \( -name '*.mod' -o -name '*.zip' \) -print | while read -r file; do
-	mkdir -p "$out/${file%/*}"
-	cp "$file" "$out/$file"
-	chmod 644 "$out/$file"
-done
+mkdir -p "$out"
+find . -path ./sumdb -prune -o -type f \( -name '*.mod' -o -name '*.zip' \) -print0 | xargs -0 cp --parents --target-directory="$out"
+find "$out" -type f -exec chmod 644 {} +

@@ -20,7 +20,7 @@ const (
 func distribution(c *counts) error {
 	identical := []string{"run", "./tools/release", "identical"}
 	with := "go"
-	if bazel := builder(c, bazelVariable, "bazel"); bazel != nil {
+	if bazel := builder(c, bazelVariable, "bazel", "info", "release"); bazel != nil {
 		for _, what := range []string{"build", "test"} {
 			if err := command(bazel[0], append(bazel[1:len(bazel):len(bazel)], what, "//...")...); err != nil {
 				return err
@@ -30,7 +30,7 @@ func distribution(c *counts) error {
 		with += ",bazel"
 		identical = append(identical, "--bazel", strings.Join(bazel, " "))
 	}
-	if nix := builder(c, nixVariable, "nix"); nix != nil {
+	if nix := builder(c, nixVariable, "nix", "flake", "metadata"); nix != nil {
 		if err := command(nix[0], append(nix[1:len(nix):len(nix)], "flake", "check")...); err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func distribution(c *counts) error {
 		return nil
 	}
 	table, err := exec.Command("go", append(identical, "--with", with)...).CombinedOutput()
-	fmt.Printf("%s", table)
+	c.printf("%s", table)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -62,14 +62,19 @@ func distribution(c *counts) error {
 	return nil
 }
 
-// builder is the command of a builder, nil if this machine has none.
-func builder(c *counts, variable, program string) []string {
+// builder is the command of a builder, nil if this machine has none or it can not answer a question, for which what stands for it
+// fetches what it needs.
+func builder(c *counts, variable, program string, question ...string) []string {
 	words := strings.Fields(os.Getenv(variable))
 	if len(words) == 0 {
 		words = []string{program}
 	}
 	if _, err := exec.LookPath(words[0]); err != nil {
 		c.skip("building with "+program, fmt.Sprintf("%v, and %s names nothing that stands for it (see tools/offline)", err, variable))
+		return nil
+	}
+	if err := command(words[0], append(words[1:len(words):len(words)], question...)...); err != nil {
+		c.skip("building with "+program, err.Error())
 		return nil
 	}
 	return words

@@ -42,11 +42,11 @@ func fuzz(c *counts) error {
 		}
 		if err != nil {
 			c.fail(t.dir + " " + t.name)
-			fmt.Printf("%s\nFAIL %s %s: %v\n", out, t.dir, t.name, err)
+			c.printf("%s\nFAIL %s %s: %v\n", out, t.dir, t.name, err)
 			continue
 		}
 		c.pass()
-		fmt.Printf("ok   %-60s %6.1fs\n", t.dir+" "+t.name, time.Since(begun).Seconds())
+		c.printf("ok   %-60s %6.1fs\n", t.dir+" "+t.name, time.Since(begun).Seconds())
 	}
 	return nil
 }

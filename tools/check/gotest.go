@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -34,20 +35,26 @@ func goTest(c *counts, dir string, args ...string) error {
 		return err
 	}
 	before := c.failed
+	unread := c.read(out)
+	err = cmd.Wait()
+	if err != nil && c.failed == before {
+		return fmt.Errorf("go test %s: %w", strings.Join(args, " "), err)
+	}
+	return unread
+}
+
+// read counts every test of a report.
+func (c *counts) read(report io.Reader) error {
 	outputs := map[string]*strings.Builder{}
-	lines := bufio.NewScanner(out)
+	lines := bufio.NewScanner(report)
 	lines.Buffer(nil, maxLineBytes)
 	for lines.Scan() {
 		var e event
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			fmt.Println(lines.Text()) // not from a test: the toolchain has something to say
+			c.printf("%s\n", lines.Text()) // not from a test: the toolchain has something to say
 			continue
 		}
 		c.take(e, outputs)
-	}
-	err = cmd.Wait()
-	if err != nil && c.failed == before {
-		return fmt.Errorf("go test %s: %w", strings.Join(args, " "), err)
 	}
 	return lines.Err()
 }
@@ -68,7 +75,7 @@ func (c *counts) take(e event, outputs map[string]*strings.Builder) {
 		if e.Test != "" {
 			c.pass()
 		} else {
-			fmt.Printf("ok   %-60s %6.1fs\n", e.Package, e.Elapsed)
+			c.printf("ok   %-60s %6.1fs\n", e.Package, e.Elapsed)
 		}
 	case "skip":
 		if e.Test != "" {
@@ -76,18 +83,19 @@ func (c *counts) take(e event, outputs map[string]*strings.Builder) {
 		}
 	case "fail", "build-fail":
 		c.fail(name)
-		fmt.Print(o.String())
-		fmt.Printf("FAIL %-60s %6.1fs\n", name, e.Elapsed)
+		c.printf("%s", o.String())
+		c.printf("FAIL %-60s %6.1fs\n", name, e.Elapsed)
 	default:
 		return
 	}
 	delete(outputs, name)
 }
 
-// reasonOf finds what a skipped test said.
+// reasonOf finds what a skipped test said, between the lines that tell where it was.
 func reasonOf(output string) string {
 	for _, line := range strings.Split(output, "\n") {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "===") && !strings.HasPrefix(line, "---") {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "[SKIPPED] ")
+		if line != "" && !strings.HasPrefix(line, "===") && !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, "> ") {
 			return line
 		}
 	}

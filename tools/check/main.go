@@ -9,6 +9,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -28,8 +29,8 @@ var parts = []part{
 	{"fuzz", "every fuzz target of the workspace, for a few seconds", fuzz},
 	{"e2e", "real processes: one member, clusters, kills", endToEnd},
 	{"interop", "etcd's client, command line and data directories against quoin", interop},
-	{"robustness", "the lab: clusters in containers and namespaces, harmed and judged", robustness},
 	{"distribution", "the same bytes from the go command, Bazel and Nix, where these can be had", distribution},
+	{"robustness", "the lab: clusters in containers and namespaces, harmed and judged", robustness},
 }
 
 func main() {
@@ -60,18 +61,11 @@ func run(names []string) int {
 			return 2
 		}
 	}
-	total := new(counts)
+	total := &counts{out: os.Stdout}
 	for _, p := range parts {
-		if len(names) > 0 && !slices.Contains(names, p.name) {
-			continue
+		if len(names) == 0 || slices.Contains(names, p.name) {
+			total.check(p)
 		}
-		fmt.Printf("== %s: %s\n", p.name, p.what)
-		start := time.Now()
-		if err := p.run(total); err != nil {
-			total.failed++
-			fmt.Printf("FAIL %s: %v\n", p.name, err)
-		}
-		fmt.Printf("== %s took %s\n\n", p.name, time.Since(start).Round(time.Second))
 	}
 	for _, s := range total.skips {
 		fmt.Println("skipped:", s)
@@ -86,11 +80,25 @@ func run(names []string) int {
 	return 0
 }
 
-// counts is the sum over all parts.
+// check runs one part, between two lines that name it.
+func (c *counts) check(p part) {
+	c.printf("== %s: %s\n", p.name, p.what)
+	start := time.Now()
+	if err := p.run(c); err != nil {
+		c.failed++
+		c.printf("FAIL %s: %v\n", p.name, err)
+	}
+	c.printf("== %s took %s\n\n", p.name, time.Since(start).Round(time.Second))
+}
+
+// counts is the sum over some parts, and where they print.
 type counts struct {
 	passed, failed, skipped int
 	failures, skips         []string
+	out                     io.Writer
 }
+
+func (c *counts) printf(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }
 
 func (c *counts) pass() { c.passed++ }
 

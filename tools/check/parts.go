@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"time"
 )
 
 // workspace is every package of every module of the workspace.
@@ -76,18 +78,36 @@ func unit(c *counts) error {
 			packages = append(packages, p)
 		}
 	}
-	return goTest(c, "", packages...)
+	return goTest(c, "", append([]string{noVet}, packages...)...)
 }
 
-func endToEnd(c *counts) error { return goTest(c, "", "-timeout=40m", "./e2e/...") }
+// noVet is for the packages of the workspace: lint shows all of them to all that vet knows, and go test would do some of it again.
+const noVet = "-vet=off"
+
+// sideBySide is how many tests that mostly wait run at a time: as many as two processors bear.
+const sideBySide = 3
+
+func endToEnd(c *counts) error {
+	if err := specs(c, "./e2e", sideBySide, 40*time.Minute); err != nil {
+		return err
+	}
+	list, err := exec.Command("go", "list", "./e2e/...").Output()
+	if err != nil {
+		return fmt.Errorf("go list: %w", err)
+	}
+	others := slices.DeleteFunc(strings.Fields(string(list)), func(p string) bool { return p == "quoin.dev/quoin/e2e" })
+	return goTest(c, "", append([]string{noVet, "-timeout=40m"}, others...)...)
+}
 
 // interop is a module of its own: etcd's client and ours can not share a process. Its tests wait most of the time.
 func interop(c *counts) error {
 	if _, err := os.Stat("e2e/interop/go.mod"); err != nil {
 		return err
 	}
-	return goTest(c, "e2e/interop", "-count=1", "-parallel=3", "-timeout=45m", "./...")
+	return goTest(c, "e2e/interop", "-count=1", fmt.Sprint("-parallel=", sideBySide), "-timeout=45m", "./...")
 }
 
 // robustness runs one package at a time: clusters that are harmed and timed must not compete with each other.
-func robustness(c *counts) error { return goTest(c, "", "-p=1", "-timeout=40m", "./robustness/...") }
+func robustness(c *counts) error {
+	return goTest(c, "", noVet, "-p=1", "-timeout=40m", "./robustness/...")
+}

@@ -36,9 +36,8 @@ func (w *Workspace) OneVersion() error {
 	return errors.Join(failures...)
 }
 
-// demanded are dependencies whose unreleased commit is not our choice: a release of google.golang.org/grpc requires the first,
-// one of github.com/google/nftables the second.
-var demanded = []string{"github.com/planetscale/vtprotobuf", "github.com/mdlayher/netlink"}
+// demanded are dependencies whose unreleased commit is not our choice: a release of google.golang.org/grpc requires it.
+var demanded = []string{"github.com/planetscale/vtprotobuf"}
 
 // NoneUnreleased fails when a module requires a commit between two releases of a dependency: nobody stands behind that
 // one, and its branch may go away. A dependency that never had a release is as its authors want it.
