@@ -168,8 +168,10 @@ func memberRules(t *testing.T, c *lab.Cluster) (said []string) {
 	note := func(what string, err error) {
 		said = append(said, fmt.Sprint(what, ": ", err))
 	}
+	healthy := true
 	at := func(m *lab.Member) pb.ClusterClient {
 		listed(t, m) // etcd decides by what the member has applied, and may let a change pass that the one before forbids
+		awaitHealth(t, m, healthy)
 		return pb.NewClusterClient(m.Conn(t))
 	}
 	add := func(what string, m *lab.Member, learner bool, urls ...string) uint64 {
@@ -189,7 +191,6 @@ func memberRules(t *testing.T, c *lab.Cluster) (said []string) {
 		_, err := at(m).MemberUpdate(deadline(t), &pb.MemberUpdateRequest{ID: id, PeerURLs: urls})
 		note(what, err)
 	}
-	// All are connected for long enough once one may be added.
 	id := addMember(t, leader, &lab.Member{PeerURL: "http://127.0.0.1:1"}, true)
 	add("a second learner", leader, true, "http://127.0.0.1:2")
 	add("a taken URL", followers[0], false, leader.PeerURL)
@@ -222,10 +223,27 @@ func memberRules(t *testing.T, c *lab.Cluster) (said []string) {
 	move("leadership to nobody", leader, 77)
 	move("leadership to itself", leader, idOf(t, leader))
 	followers[0].Kill(t)
+	healthy = false
 	add("a voter, with one down", leader, false, "http://127.0.0.1:9")
 	add("a learner, with one down", leader, true, "http://127.0.0.1:9")
 	remove("one that is up, with one down", leader, idOf(t, followers[1]))
 	return said
+}
+
+// awaitHealth waits until a member finds its cluster healthy or not: each goes by its own connections, and by how long they last.
+// It asks for a change that nobody allows.
+func awaitHealth(t *testing.T, m *lab.Member, healthy bool) {
+	t.Helper()
+	succeeding(t, func() (struct{}, error) {
+		_, err := pb.NewClusterClient(m.Conn(t)).MemberAdd(deadline(t), &pb.MemberAddRequest{PeerURLs: []string{m.PeerURL}})
+		switch {
+		case err == nil:
+			t.Fatalf("%s added its own URL again", m.Kind)
+		case strings.Contains(err.Error(), "unhealthy cluster") == healthy:
+			return struct{}{}, fmt.Errorf("healthy was to be %v: %w", healthy, err)
+		}
+		return struct{}{}, nil
+	})
 }
 
 // TestForcedDirectoriesChangeHands loses a cluster of one kind but for one directory, lets either kind go on from it alone, and
