@@ -32,10 +32,25 @@ func succeeding[T any](t *testing.T, call func() (T, error)) T {
 func addMember(t *testing.T, at, m *lab.Member, learner bool) uint64 {
 	t.Helper()
 	added := succeeding(t, func() (*pb.MemberAddResponse, error) {
-		return pb.NewClusterClient(at.Conn(t)).MemberAdd(deadline(t), &pb.MemberAddRequest{PeerURLs: []string{m.PeerURL}, IsLearner: learner})
+		response, err := pb.NewClusterClient(at.Conn(t)).MemberAdd(deadline(t), &pb.MemberAddRequest{PeerURLs: []string{m.PeerURL}, IsLearner: learner})
+		if err == nil || !strings.Contains(err.Error(), "Peer URLs already exists") {
+			return response, err
+		}
+		list := membersOf(t, at) // the answer to an earlier attempt was lost
+		i := slices.IndexFunc(list, func(one *pb.Member) bool { return slices.Contains(one.PeerURLs, m.PeerURL) })
+		if i < 0 {
+			return nil, err
+		}
+		return &pb.MemberAddResponse{Member: list[i], Members: list}, nil
 	})
 	m.Joins(added.Members)
 	return added.Member.ID
+}
+
+// membersOf are the members as one of them lists them.
+func membersOf(t *testing.T, m *lab.Member) []*pb.Member {
+	t.Helper()
+	return must[*pb.MemberListResponse](t)(pb.NewClusterClient(m.Conn(t)).MemberList(deadline(t), &pb.MemberListRequest{Linearizable: true})).Members
 }
 
 func removeMember(t *testing.T, at *lab.Member, id uint64) {
@@ -52,9 +67,8 @@ func removeMember(t *testing.T, at *lab.Member, id uint64) {
 // listed are the members as one of them lists them, one a line.
 func listed(t *testing.T, m *lab.Member) string {
 	t.Helper()
-	list := must[*pb.MemberListResponse](t)(pb.NewClusterClient(m.Conn(t)).MemberList(deadline(t), &pb.MemberListRequest{Linearizable: true}))
 	var lines []string
-	for _, one := range list.Members {
+	for _, one := range membersOf(t, m) {
 		lines = append(lines, fmt.Sprintf("%x %s %v %v %v", one.ID, one.Name, one.PeerURLs, one.ClientURLs, one.IsLearner))
 	}
 	slices.Sort(lines)
