@@ -61,7 +61,7 @@ var _ = Describe("a member of three whose database is damaged", func() {
 		m := others(c, leaderOf(ctx, c))[0]
 		Expect(m.Stop()).To(Succeed())
 		Expect(m.Start()).To(Succeed())
-		Eventually(m.Log, "5s").Should(ContainSubstring("this member holds what the others hold"))
+		Eventually(m.Log, "20s").Should(ContainSubstring("this member holds what the others hold"))
 		Expect(m.Stop()).To(Succeed())
 		damage(m, right+"49", right+"7", wrong+"7")
 		Expect(m.Launch()).To(Succeed())

@@ -314,7 +314,7 @@ var _ = Describe("a learner", func() {
 			Expect(err).To(MatchError(ContainSubstring("can only promote a learner member which is in sync with leader")))
 		}
 		Expect(next.Start()).To(Succeed())
-		Expect(next.Log()).To(ContainSubstring("applied snapshot"))
+		Eventually(next.Log, "30s").Should(ContainSubstring("applied snapshot"))
 		direct := connect(c, next)
 		_, err := direct.Get(ctx, "load/", client.WithPrefix(), client.WithSerializable())
 		Expect(err).NotTo(HaveOccurred())
