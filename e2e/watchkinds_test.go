@@ -66,7 +66,7 @@ func (a *audience) join(from int64) {
 // joinPast adds watches from a revision of the past that is not compacted.
 func (a *audience) joinPast() {
 	GinkgoHelper()
-	from := a.least()
+	from := a.beyond()
 	a.hear(50)
 	a.join(from)
 }
@@ -91,11 +91,17 @@ func (a *audience) least() int64 {
 	return least
 }
 
-// compact drops what every watch is beyond. It waits for one that is no further than at the last time.
-func (a *audience) compact() {
+// beyond is least, once that is beyond the last compaction: what was before the revision of that, nobody can be told.
+func (a *audience) beyond() int64 {
 	GinkgoHelper()
 	Eventually(a.least, "60s", "10ms").Should(BeNumerically(">", a.compacted))
-	a.compacted = a.least()
+	return a.least()
+}
+
+// compact drops what every watch is beyond.
+func (a *audience) compact() {
+	GinkgoHelper()
+	a.compacted = a.beyond()
 	Eventually(func() error {
 		_, err := a.all.Compact(a.ctx, a.compacted)
 		if err != nil && strings.Contains(err.Error(), "has been compacted") {
