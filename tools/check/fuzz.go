@@ -41,7 +41,7 @@ func fuzz(c *counts) error {
 			continue
 		}
 		if err != nil {
-			c.fail(t.dir + " " + t.name)
+			c.fail(t.dir+" "+t.name, complaintOf(string(out)))
 			c.printf("%s\nFAIL %s %s: %v\n", out, t.dir, t.name, err)
 			continue
 		}

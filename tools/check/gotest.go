@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 )
 
@@ -15,6 +16,9 @@ type event struct {
 	Action, Package, Test, Output string
 	Elapsed                       float64
 }
+
+// complaint is how a line begins that a test said with Error, Fatal or Log, or that ginkgo says of a failed spec.
+var complaint = regexp.MustCompile(`(?m)^[ \t]*([\w.-]+\.go:\d+: |\[FAILED\] )`)
 
 // maxLineBytes bounds one line of test output.
 const maxLineBytes = 16 << 20
@@ -82,13 +86,22 @@ func (c *counts) take(e event, outputs map[string]*strings.Builder) {
 			c.skip(name, reasonOf(o.String()))
 		}
 	case "fail", "build-fail":
-		c.fail(name)
+		c.fail(name, complaintOf(o.String()))
 		c.printf("%s", o.String())
 		c.printf("FAIL %-60s %6.1fs\n", name, e.Elapsed)
 	default:
 		return
 	}
 	delete(outputs, name)
+}
+
+// complaintOf is what a failed test said from its first complaint on: a line that names a place, or ginkgo's [FAILED].
+func complaintOf(output string) string {
+	at := complaint.FindStringIndex(output)
+	if at == nil {
+		return ""
+	}
+	return strings.TrimPrefix(strings.TrimSpace(output[at[0]:]), "[FAILED] ")
 }
 
 // reasonOf finds what a skipped test said, between the lines that tell where it was.

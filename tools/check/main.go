@@ -102,12 +102,21 @@ func (c *counts) printf(format string, args ...any) { fmt.Fprintf(c.out, format,
 
 func (c *counts) pass() { c.passed++ }
 
-func (c *counts) fail(name string) {
+func (c *counts) fail(name, complaint string) {
 	c.failed++
-	c.failures = append(c.failures, name)
+	c.failures = append(c.failures, line(name, complaint))
 }
 
 func (c *counts) skip(name, reason string) {
 	c.skipped++
-	c.skips = append(c.skips, strings.TrimSpace(name+": "+strings.Join(strings.Fields(reason), " ")))
+	c.skips = append(c.skips, line(name, reason))
+}
+
+// line is a name and what was said of it, cut to what a reader of many lines takes in.
+func line(name, said string) string {
+	const most = 500
+	if said = strings.Join(strings.Fields(said), " "); len(said) > most {
+		said = strings.ToValidUTF8(said[:most], "") + "…"
+	}
+	return strings.TrimSuffix(name+": "+said, ": ")
 }
