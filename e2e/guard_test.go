@@ -119,12 +119,16 @@ var _ = Describe("automatic compaction", func() {
 		write := func() int64 {
 			GinkgoHelper()
 			var first int64
-			for i := range 20 {
-				r, err := cl.Put(ctx, "k", fmt.Sprint(i))
-				Expect(err).NotTo(HaveOccurred())
-				if i == 0 {
+			Eventually(func() error { // the member that the client was at may have gone
+				r, err := cl.Put(ctx, "k", "first")
+				if err == nil {
 					first = r.Header.Revision
 				}
+				return err
+			}, "20s").Should(Succeed())
+			for i := range 20 {
+				_, err := cl.Put(ctx, "k", fmt.Sprint(i))
+				Expect(err).NotTo(HaveOccurred())
 			}
 			return first
 		}

@@ -123,10 +123,12 @@ func authOverTLS(t *testing.T, kind lab.Kind) []string {
 		m.note("root puts "+key, err)
 	}
 	for i, member := range cluster.Members {
+		_, err := roots[i].Get(ctx, "a") // what was changed through others has arrived, then
+		m.note("root gets a", err)
 		m.useKeys(ctx, "alice", lab.ClientAs(t, lab.Identity{User: "alice", Password: "second", Certificate: certificate("stranger")}, member))
 		m.useKeys(ctx, "carol", lab.ClientAs(t, lab.Identity{Certificate: certificate("carol")}, member))
 		m.useKeys(ctx, "stranger", lab.ClientAs(t, lab.Identity{Certificate: certificate("stranger")}, member))
-		_, err := roots[i].Authenticate(ctx, "alice", "first")
+		_, err = roots[i].Authenticate(ctx, "alice", "first")
 		m.note("an old password", err)
 		_, err = roots[i].Authenticate(ctx, "carol", "")
 		m.note("no password", err)
@@ -145,6 +147,8 @@ func authOverTLS(t *testing.T, kind lab.Kind) []string {
 	m.note("status", err, (*pb.AuthStatusResponse)(status).GetEnabled(), (*pb.AuthStatusResponse)(status).GetAuthRevision())
 	_, err = roots[0].AuthDisable(ctx)
 	m.note("disable", err)
+	_, err = roots[1].Get(ctx, "a")
+	m.note("root gets a", err)
 	_, err = lab.ClientAs(t, lab.Identity{Certificate: certificate("stranger")}, cluster.Members[1]).Put(ctx, "x", "")
 	m.note("everybody puts", err)
 	return m.lines
