@@ -32,7 +32,7 @@ func serving(m *cluster.Member) func() (bool, error) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(conn.Close)
 	return func() (bool, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		r, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
 		return r.GetStatus() == healthpb.HealthCheckResponse_SERVING, err
@@ -44,7 +44,7 @@ func complaints(c *cluster.Cluster, m *cluster.Member) func() ([]string, error) 
 	GinkgoHelper()
 	cl := connect(c, m)
 	return func() ([]string, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		s, err := cl.Status(ctx, m.ClientURL)
 		if err != nil {
@@ -132,13 +132,13 @@ var _ = Describe("a log that nobody reads", func() {
 		Expect(errors.Is(err, os.ErrDeadlineExceeded)).To(BeTrue(), "%v", err)
 		m.Output = writer
 		Expect(m.Launch()).To(Succeed())
-		cl, ctx := connect(c), within(time.Minute)
+		cl, ctx := connect(c), within(2*time.Minute)
 		Eventually(func() error {
-			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			_, err := cl.Get(ctx, "k")
 			return err
-		}, "20s").Should(Succeed())
+		}, "30s").Should(Succeed())
 		for i := range 200 {
 			_, err := cl.Put(ctx, "k", fmt.Sprint(i))
 			Expect(err).NotTo(HaveOccurred())

@@ -62,6 +62,7 @@ var _ = Describe("a downgrade", func() {
 		c := start(cluster.Options{Members: 3, Flags: []string{"--downgrade-check-time=100ms"}})
 		storage(c, "3.7.0")
 		Expect(c.Members[2].Kill()).To(Succeed())
+		leaderOf(within(time.Minute), c) // it may have been the one
 		cl := connect(c, c.Members[:2]...)
 		_, err := cl.Downgrade(within(time.Minute), client.DowngradeEnable, "3.6")
 		Expect(err).NotTo(HaveOccurred())

@@ -25,7 +25,7 @@ import (
 
 const (
 	// patience is how long those who keep to the rules wait for a write; on a quiet machine it takes milliseconds.
-	patience = 15 * time.Second
+	patience = 30 * time.Second
 	// floodTime is how long a flood lasts once it is there.
 	floodTime = 3 * time.Second
 )

@@ -39,7 +39,11 @@ func disarm(ctx context.Context, cl *client.Client) {
 	}
 }
 
-const noSpace = "etcdserver: mvcc: database space exceeded"
+const (
+	noSpace = "etcdserver: mvcc: database space exceeded"
+	// timedOut is in the error of a write that is there or not, for instance because there was an election.
+	timedOut = "etcdserver: request timed out"
+)
 
 var _ = Describe("a quota", func() {
 	It("is held, stops what grows the store on all members, and gives way when there is room again", func() {
@@ -52,7 +56,7 @@ var _ = Describe("a quota", func() {
 		for w := range cap(full) {
 			go func() {
 				for i := 0; ; i++ {
-					if _, err := cl.Put(ctx, fmt.Sprint("k", w), value); err != nil {
+					if _, err := cl.Put(ctx, fmt.Sprint("k", w), value); err != nil && !strings.Contains(err.Error(), timedOut) {
 						full <- err
 						return
 					}
@@ -62,21 +66,21 @@ var _ = Describe("a quota", func() {
 		for range cap(full) {
 			Expect(<-full).To(MatchError(ContainSubstring(noSpace)))
 		}
-		Eventually(alarmed(ctx, cl), "10s").Should(ContainElement(pb.AlarmType_NOSPACE))
+		Eventually(alarmed(ctx, cl), "30s").Should(ContainElement(pb.AlarmType_NOSPACE))
 		refused := func() {
 			GinkgoHelper()
 			for _, m := range c.Members {
 				one := connect(c, m)
 				_, err := one.Put(ctx, "small", "y")
 				Expect(err).To(MatchError(ContainSubstring(noSpace)))
+				got, err := one.Get(ctx, "k0") // the alarm has arrived here, then
+				Expect(err).NotTo(HaveOccurred())
+				Expect(got.Kvs).To(HaveLen(1))
 				s, err := one.Status(ctx, m.ClientURL)
 				Expect(err).NotTo(HaveOccurred())
 				Expect(s.Errors).To(ContainElement(ContainSubstring("NOSPACE")))
 				Expect(s.DbSizeQuota).To(BeEquivalentTo(quota))
 				Expect(s.DbSize).To(BeNumerically("<", 2*quota))
-				got, err := one.Get(ctx, "k0")
-				Expect(err).NotTo(HaveOccurred())
-				Expect(got.Kvs).To(HaveLen(1))
 			}
 		}
 		refused()
@@ -94,7 +98,15 @@ var _ = Describe("a quota", func() {
 		_, err = cl.Delete(ctx, "k", client.WithPrefix())
 		Expect(err).NotTo(HaveOccurred())
 		for _, m := range c.Members {
-			_, err := pb.NewMaintenanceClient(connect(c, m).ActiveConnection()).Defragment(ctx, &pb.DefragmentRequest{})
+			one := connect(c, m)
+			Eventually(func() (int64, error) { // each removes what was compacted in its own time
+				s, err := one.Status(ctx, m.ClientURL)
+				if err != nil {
+					return 0, err
+				}
+				return s.DbSizeInUse, nil
+			}, "30s").Should(BeNumerically("<", quota/2))
+			_, err := pb.NewMaintenanceClient(one.ActiveConnection()).Defragment(ctx, &pb.DefragmentRequest{})
 			Expect(err).NotTo(HaveOccurred())
 		}
 		disarm(ctx, cl)
@@ -108,7 +120,7 @@ var _ = Describe("a quota", func() {
 var _ = Describe("automatic compaction", func() {
 	It("is done by whoever leads, and removes what is old", func() {
 		c := start(cluster.Options{Members: 3, Flags: []string{"--auto-compaction-mode=periodic", "--auto-compaction-retention=1s"}})
-		ctx := within(time.Minute)
+		ctx := within(2 * time.Minute)
 		cl := connect(c)
 		compacted := func(old int64) func() error {
 			return func() error {
@@ -144,7 +156,7 @@ var _ = Describe("automatic compaction", func() {
 		for _, retention := range []string{"-1", "-1h"} {
 			c := prepare(cluster.Options{Members: 1, Flags: []string{"--auto-compaction-retention=" + retention}})
 			Expect(c.Members[0].Launch()).To(Succeed())
-			Eventually(c.Members[0].Running, "10s").Should(BeFalse())
+			Eventually(c.Members[0].Running, "30s").Should(BeFalse())
 			Expect(c.Members[0].ExitCode()).NotTo(BeZero())
 			Expect(c.Members[0].Log()).To(ContainSubstring("CompactionRetention"))
 		}
@@ -156,11 +168,11 @@ var _ = Describe("automatic compaction", func() {
 var _ = Describe("a burst of requests", func() {
 	It("may be refused in part, and harms nobody", func() {
 		c := start(cluster.Options{Members: 3, Flags: []string{"--max-apply-lag=8"}})
-		ctx := within(time.Minute)
+		ctx := within(2 * time.Minute)
 		cl := connect(c)
 		lease, err := cl.Grant(ctx, 100)
 		Expect(err).NotTo(HaveOccurred())
-		var refused, done atomic.Int64
+		var refused, done, unknown atomic.Int64
 		var burst sync.WaitGroup
 		for i := range 500 {
 			burst.Go(func() {
@@ -171,6 +183,8 @@ var _ = Describe("a burst of requests", func() {
 					done.Add(1)
 				case strings.Contains(err.Error(), "etcdserver: too many requests"):
 					refused.Add(1)
+				case strings.Contains(err.Error(), timedOut):
+					unknown.Add(1)
 				default:
 					Fail(err.Error())
 				}
@@ -180,7 +194,7 @@ var _ = Describe("a burst of requests", func() {
 		Expect(done.Load()).To(BeNumerically(">", 0))
 		r, err := cl.Get(ctx, "burst/", client.WithPrefix(), client.WithCountOnly())
 		Expect(err).NotTo(HaveOccurred())
-		Expect(r.Count).To(Equal(done.Load()), "%d were refused", refused.Load())
+		Expect(r.Count).To(And(BeNumerically(">=", done.Load()), BeNumerically("<=", done.Load()+unknown.Load())), "%d were refused", refused.Load())
 		for _, m := range c.Members { // one that did not answer to the burst may have some of it left to apply
 			only := connect(c, m)
 			Eventually(func() error {

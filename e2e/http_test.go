@@ -57,7 +57,7 @@ var _ = Describe("probes", func() {
 		c := start(cluster.Options{Members: 3})
 		m := c.Members[0]
 		for _, path := range []string{"/health", "/livez", "/readyz"} {
-			Expect(probe(m, path)()).To(says(http.StatusOK))
+			Eventually(probe(m, path), "30s").Should(says(http.StatusOK))
 		}
 		for _, other := range others(c, m) { // they hang, which nobody but their silence tells
 			Expect(other.Pause()).To(Succeed())
@@ -65,7 +65,7 @@ var _ = Describe("probes", func() {
 		Consistently(probe(m, "/livez?verbose"), "1s").Should(says(http.StatusOK, "[+]serializable_read ok\n"))
 		Consistently(probe(m, "/readyz"), "1s").Should(says(http.StatusServiceUnavailable, "[-]linearizable_read failed: etcdserver: request timed out\n"))
 		Eventually(probe(m, "/health"), "20s").Should(says(http.StatusServiceUnavailable, `"RAFT NO LEADER"`))
-		Expect(probe(m, "/health?serializable=true")()).To(says(http.StatusOK))
+		Eventually(probe(m, "/health?serializable=true"), "20s").Should(says(http.StatusOK))
 		for _, other := range others(c, m) {
 			Expect(other.Resume()).To(Succeed())
 		}
@@ -77,13 +77,13 @@ var _ = Describe("probes", func() {
 	It("say that a disk is stuck", func() {
 		c := start(cluster.Options{Members: 1, Program: faultyDisk})
 		m := c.Members[0]
-		Expect(probe(m, "/readyz")()).To(says(http.StatusOK))
+		Eventually(probe(m, "/readyz"), "20s").Should(says(http.StatusOK))
 		l := startLoad(connect(c), 2)
 		l.reached(20)
 		disk(m, "stall")
 		Eventually(probe(m, "/readyz"), "20s").Should(says(http.StatusServiceUnavailable, "[-]member failed: ", stalledDisk))
-		Expect(probe(m, "/health")()).To(says(http.StatusServiceUnavailable, stalledDisk))
-		Expect(probe(m, "/livez")()).To(says(http.StatusOK))
+		Eventually(probe(m, "/health"), "20s").Should(says(http.StatusServiceUnavailable, stalledDisk))
+		Eventually(probe(m, "/livez"), "20s").Should(says(http.StatusOK))
 		disk(m, "")
 		Eventually(probe(m, "/readyz"), "20s").Should(says(http.StatusOK))
 		l.stop()
