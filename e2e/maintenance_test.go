@@ -30,8 +30,11 @@ func rewriteKeys(ctx context.Context, cl *client.Client) {
 		writers.Go(func() {
 			defer GinkgoRecover()
 			for range 100 {
-				response, err := cl.Put(ctx, fmt.Sprint("again", w), strings.Repeat("v", 4<<10))
-				Expect(err).NotTo(HaveOccurred())
+				var response *client.PutResponse
+				Eventually(func() (err error) { // there may be an election
+					response, err = cl.Put(ctx, fmt.Sprint("again", w), strings.Repeat("v", 4<<10))
+					return err
+				}, "60s").Should(Succeed())
 				mu.Lock()
 				last = max(last, response.Header.Revision)
 				mu.Unlock()
@@ -39,8 +42,12 @@ func rewriteKeys(ctx context.Context, cl *client.Client) {
 		})
 	}
 	writers.Wait()
-	_, err := cl.Compact(ctx, last, client.WithCompactPhysical())
-	Expect(err).NotTo(HaveOccurred())
+	compact := func() error {
+		_, err := cl.Compact(ctx, last, client.WithCompactPhysical())
+		return err
+	}
+	// The answer to an earlier attempt may have been lost.
+	Eventually(compact, "60s").Should(Or(Succeed(), MatchError(ContainSubstring("has been compacted"))))
 }
 
 func databaseSize(ctx context.Context, cl *client.Client, m *cluster.Member) int64 {
@@ -153,6 +160,10 @@ var _ = Describe("maintenance", func() {
 		c := start(cluster.Options{Members: 1})
 		cl := connect(c)
 		ctx := within(2 * time.Minute)
+		Eventually(func() (string, error) {
+			status, err := cl.Status(ctx, c.Members[0].ClientURL)
+			return status.GetStorageVersion(), err
+		}, "20s").Should(Equal("3.7.0"))
 		l := startLoad(cl, 8)
 		for range 3 {
 			l.reached(100)

@@ -66,6 +66,16 @@ func awaitHealth(ctx context.Context, c *cluster.Cluster, m *cluster.Member, hea
 	}, "60s", "200ms").Should(ContainSubstring(map[bool]string{true: "Peer URLs already exists", false: "unhealthy cluster"}[healthy]))
 }
 
+// refusal is what a call is refused with that must not be done, once there is a leader to say so.
+func refusal(call func() error) (err error) {
+	GinkgoHelper()
+	Eventually(func() string {
+		err = call()
+		return fmt.Sprint(err)
+	}, "60s", "200ms").ShouldNot(MatchRegexp("unhealthy cluster|request timed out|leader changed|no leader|code = Unavailable"))
+	return err
+}
+
 // remove removes a member, once that is allowed.
 func remove(ctx context.Context, cl *client.Client, id uint64) {
 	GinkgoHelper()
@@ -108,7 +118,7 @@ func revisionOf(ctx context.Context, c *cluster.Cluster, m *cluster.Member) int6
 // expectRemoved waits until a removed member has ended by itself, with a line that says why.
 func expectRemoved(m *cluster.Member) {
 	GinkgoHelper()
-	Eventually(m.Running, "20s").Should(BeFalse())
+	Eventually(m.Running, "60s").Should(BeFalse())
 	Expect(m.ExitCode()).To(Equal(0))
 	Expect(m.Log()).To(ContainSubstring("the member has been permanently removed from the cluster"))
 	Expect(m.Log()).NotTo(ContainSubstring(`"level":"error"`))
@@ -230,29 +240,31 @@ var _ = Describe("the members of a cluster", func() {
 		for _, m := range extra[:2] {
 			ids = append(ids, add(ctx, cl, m, false))
 		}
-		_, err = cl.MemberAdd(ctx, []string{extra[2].PeerURL})
+		err = refusal(func() error { return second(cl.MemberAdd(ctx, []string{extra[2].PeerURL})) })
 		Expect(err).To(MatchError(ContainSubstring("re-configuration failed due to not enough started members")))
-		_, err = cl.MemberRemove(ctx, idOf(ctx, c, c.Members[2]))
+		last := idOf(ctx, c, c.Members[2])
+		err = refusal(func() error { return second(cl.MemberRemove(ctx, last)) })
 		Expect(err).To(MatchError(ContainSubstring("re-configuration failed due to not enough started members")))
 		for _, id := range ids {
 			remove(ctx, cl, id)
 		}
+		first := idOf(ctx, c, c.Members[0])
 		for _, refused := range []struct {
 			wanted string
-			err    error
+			call   func() error
 		}{
-			{"member not found", second(cl.MemberRemove(ctx, ids[0]))},
-			{"member not found", second(cl.MemberRemove(ctx, 77))},
-			{"member not found", second(cl.MemberPromote(ctx, 77))},
-			{"member not found", second(cl.MemberUpdate(ctx, 77, []string{"http://127.0.0.1:1"}))},
-			{"can only promote a learner member", second(cl.MemberPromote(ctx, idOf(ctx, c, c.Members[0])))},
-			{"Peer URLs already exists", second(cl.MemberAdd(ctx, []string{c.Members[1].PeerURL}))},
-			{"Peer URLs already exists", second(cl.MemberUpdate(ctx, idOf(ctx, c, c.Members[0]), []string{c.Members[1].PeerURL}))},
+			{"member not found", func() error { return second(cl.MemberRemove(ctx, ids[0])) }},
+			{"member not found", func() error { return second(cl.MemberRemove(ctx, 77)) }},
+			{"member not found", func() error { return second(cl.MemberPromote(ctx, 77)) }},
+			{"member not found", func() error { return second(cl.MemberUpdate(ctx, 77, []string{"http://127.0.0.1:1"})) }},
+			{"can only promote a learner member", func() error { return second(cl.MemberPromote(ctx, first)) }},
+			{"Peer URLs already exists", func() error { return second(cl.MemberAdd(ctx, []string{c.Members[1].PeerURL})) }},
+			{"Peer URLs already exists", func() error { return second(cl.MemberUpdate(ctx, first, []string{c.Members[1].PeerURL})) }},
 		} {
-			Expect(refused.err).To(MatchError(ContainSubstring(refused.wanted)))
+			Expect(refusal(refused.call)).To(MatchError(ContainSubstring(refused.wanted)))
 		}
 		add(ctx, cl, extra[0], true)
-		_, err = cl.MemberAddAsLearner(ctx, []string{extra[1].PeerURL})
+		err = refusal(func() error { return second(cl.MemberAddAsLearner(ctx, []string{extra[1].PeerURL})) })
 		Expect(err).To(MatchError(ContainSubstring("too many learner members in cluster")))
 	})
 
@@ -270,8 +282,9 @@ var _ = Describe("the members of a cluster", func() {
 			if i%2 == 0 {
 				remove(ctx, cl, id)
 			} else {
-				_, err := cl.MemberUpdate(ctx, id, []string{fmt.Sprint("http://127.0.0.1:", i+1)}) // etcd#21694
-				Expect(err).NotTo(HaveOccurred())
+				Eventually(func() error {
+					return second(cl.MemberUpdate(ctx, id, []string{fmt.Sprint("http://127.0.0.1:", i+1)})) // etcd#21694
+				}, "60s", "200ms").Should(Succeed())
 			}
 			Expect(victim.Start()).To(Succeed())
 		}
@@ -310,11 +323,12 @@ var _ = Describe("a learner", func() {
 		l.reached(1000)
 		id := add(ctx, cl, next, true)
 		for _, m := range c.Members[:3] { // etcd#15096: through every member
-			_, err := connect(c, m).MemberPromote(ctx, id)
+			direct := connect(c, m)
+			err := refusal(func() error { return second(direct.MemberPromote(ctx, id)) })
 			Expect(err).To(MatchError(ContainSubstring("can only promote a learner member which is in sync with leader")))
 		}
 		Expect(next.Start()).To(Succeed())
-		Eventually(next.Log, "30s").Should(ContainSubstring("applied snapshot"))
+		Eventually(next.Log, "60s").Should(ContainSubstring("applied snapshot"))
 		direct := connect(c, next)
 		_, err := direct.Get(ctx, "load/", client.WithPrefix(), client.WithSerializable())
 		Expect(err).NotTo(HaveOccurred())
@@ -323,15 +337,21 @@ var _ = Describe("a learner", func() {
 		Expect(status.IsLearner).To(BeTrue())
 		_, err = direct.MemberList(ctx, client.WithSerializable())
 		Expect(err).To(MatchError(ContainSubstring("rpc not supported for learner")))
-		leader := leaderOf(ctx, c)
-		_, err = connect(c, leader).MoveLeader(ctx, id)
-		Expect(err).To(MatchError(ContainSubstring("bad leader transferee")))
+		lead := func() error { return second(connect(c, leaderOf(ctx, c)).MoveLeader(ctx, id)) } // another may lead than a moment ago
+		Eventually(func() error {
+			err := lead()
+			if err == nil {
+				StopTrying("a learner was made the leader").Now()
+			}
+			return err
+		}, "60s", "200ms").Should(MatchError(ContainSubstring("bad leader transferee")))
 
+		leader := leaderOf(ctx, c)
 		promote(ctx, connect(c, others(c, leader)[0]), id)
 		expectMembers(ctx, c, c.Members...)
 		l.reached(100)
-		Expect(second(connect(c, leader).MoveLeader(ctx, id))).To(Succeed())
-		Expect(leaderOf(ctx, c)).To(Equal(next))
+		Eventually(lead, "60s", "200ms").Should(Succeed())
+		Eventually(func() *cluster.Member { return leaderOf(ctx, c) }, "20s").Should(Equal(next))
 		l.reached(100)
 		l.stop()
 		l.verify(ctx, direct)
@@ -368,9 +388,10 @@ var _ = Describe("a learner", func() {
 		next := newcomer(c)
 		add(ctx, connect(c, c.Members[0]), next, true)
 		Expect(next.Start()).To(Succeed())
-		Eventually(c.Members[0].Log, "30s").Should(ContainSubstring("promoted a learner that has caught up"))
+		Eventually(c.Members[0].Log, "60s").Should(ContainSubstring("promoted a learner that has caught up"))
 		expectMembers(ctx, c, c.Members...)
-		Expect(second(connect(c, next).Put(ctx, "a", "1"))).To(Succeed())
+		through := connect(c, next)
+		Eventually(func() error { return second(through.Put(ctx, "a", "1")) }, "60s").Should(Succeed())
 	})
 })
 
@@ -388,12 +409,13 @@ var _ = Describe("a removed member", func() {
 			expectRemoved(gone)
 			c.Members = others(c, gone)
 			expectMembers(ctx, c, c.Members...)
-			Expect(second(connect(c).Put(ctx, pick, "1"))).To(Succeed())
+			cl := connect(c)
+			Eventually(func() error { return second(cl.Put(ctx, pick, "1")) }, "60s").Should(Succeed()) // the rest may elect first
 
 			Expect(gone.Launch()).To(Succeed())
 			DeferCleanup(gone.Kill)
 			expectRemoved(gone)
-			Expect(second(connect(c).Put(ctx, pick, "2"))).To(Succeed())
+			Expect(second(cl.Put(ctx, pick, "2"))).To(Succeed())
 		}
 	})
 

@@ -50,7 +50,7 @@ var _ = Describe("a process", func() {
 		Eventually(list, "30s").Should(ContainElements(HavePrefix("EXTEND_TIMEOUT_USEC="), Equal("READY=1"), Equal("WATCHDOG=1"), HavePrefix("STATUS=leads its cluster, term ")))
 		Expect(list()).NotTo(ContainElement("STOPPING=1"))
 		Expect(m.Stop()).To(Succeed())
-		Eventually(list, "10s").Should(ContainElement("STOPPING=1"))
+		Eventually(list, "20s").Should(ContainElement("STOPPING=1"))
 		Expect(m.ExitCode()).To(Equal(0))
 	})
 
@@ -89,15 +89,18 @@ var _ = Describe("a process", func() {
 	})
 
 	It("ends at once when it is told so twice", func() {
-		c := start(cluster.Options{Members: 3})
+		c := start(cluster.Options{Members: 3, Flags: patientFlags})
 		leader := leaderOf(within(time.Minute), c)
 		for _, m := range others(c, leader) {
 			Expect(m.Pause()).To(Succeed())
 		}
+		// It finds both when it wakes: a second that is sent later may find that it has ended. Two of one kind would be one.
+		Expect(leader.Pause()).To(Succeed())
 		Expect(leader.Signal(syscall.SIGTERM)).To(Succeed())
-		Eventually(leader.Log, "10s").Should(ContainSubstring("received signal; shutting down"))
-		Expect(leader.Signal(syscall.SIGTERM)).To(Succeed())
-		Eventually(leader.Ended(), "10s").Should(BeClosed())
+		Expect(leader.Signal(syscall.SIGINT)).To(Succeed())
+		Expect(leader.Resume()).To(Succeed())
+		Eventually(leader.Ended(), "20s").Should(BeClosed())
+		Expect(leader.Log()).To(ContainSubstring("received signal; shutting down"))
 		Expect(leader.Log()).To(ContainSubstring("received another signal; ending at once"))
 		Expect(leader.ExitCode()).To(Equal(1))
 	})

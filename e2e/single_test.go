@@ -56,7 +56,7 @@ var _ = Describe("one member", func() {
 		l := startLoad(cl, 4)
 		l.reached(600)
 		l.stop()
-		Eventually(c.Members[0].Log, "10s").Should(ContainSubstring("saved snapshot"))
+		Eventually(c.Members[0].Log, "30s").Should(ContainSubstring("saved snapshot"))
 		Expect(c.Members[0].Kill()).To(Succeed())
 		Expect(c.Members[0].Start()).To(Succeed())
 		l.verify(within(time.Minute), cl)

@@ -103,7 +103,7 @@ var _ = Describe("three members", func() {
 	})
 
 	It("hand leadership over when the leader is stopped", func() {
-		c := start(cluster.Options{Members: 3})
+		c := start(cluster.Options{Members: 3, Flags: patientFlags})
 		ctx := within(time.Minute)
 		leader := leaderOf(ctx, c)
 		before, err := connect(c, leader).Status(ctx, leader.ClientURL)
@@ -128,13 +128,16 @@ var _ = Describe("three members", func() {
 				return 1, err
 			}
 			return s.Leader, nil
-		}, "10s").Should(BeZero())
+		}, "30s").Should(BeZero())
 		short, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		_, err := cl.Get(short, "a")
 		Expect(err).To(HaveOccurred())
 	})
 })
+
+// patientFlags let members wait for long before they elect, so that the leader does not change because the machine is busy.
+var patientFlags = []string{"--heartbeat-interval=500", "--election-timeout=5000"}
 
 func leaderOf(ctx context.Context, c *cluster.Cluster) *cluster.Member {
 	GinkgoHelper()

@@ -54,7 +54,7 @@ var _ = Describe("the command line", func() {
 		}
 		Expect(replayCluster(transcript.Cluster, c, guest)).To(BeEmpty())
 		status := func(m *cluster.Member) *client.StatusResponse {
-			resp, err := connect(c, m).Status(within(5*time.Second), m.ClientURL)
+			resp, err := connect(c, m).Status(within(time.Minute), m.ClientURL)
 			Expect(err).NotTo(HaveOccurred())
 			return resp
 		}

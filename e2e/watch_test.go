@@ -75,7 +75,7 @@ var _ = Describe("watchers", func() {
 			Eventually(func() error {
 				_, err := cl.Compact(ctx, leastSeen(watchers))
 				return err
-			}, "20s").Should(Succeed())
+			}, "60s").Should(Succeed())
 		}
 		l.stop()
 		// The last writes were given up by their clients, and may be done a little later than the first look.

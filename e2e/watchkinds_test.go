@@ -108,7 +108,7 @@ func (a *audience) compact() {
 			return nil // the answer to an earlier attempt was lost
 		}
 		return err
-	}, "20s").Should(Succeed())
+	}, "60s").Should(Succeed())
 }
 
 // verify ends the writers and expects everybody to be told everything.

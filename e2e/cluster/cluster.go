@@ -18,7 +18,7 @@ import (
 )
 
 // readyTimeout bounds how long a member may take to say that it is ready.
-const readyTimeout = 30 * time.Second
+const readyTimeout = time.Minute
 
 // Options of a new cluster.
 type Options struct {

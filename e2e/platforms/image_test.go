@@ -51,7 +51,7 @@ func TestImage(t *testing.T) {
 	container := do("run", "--detach", "--label", label, "--network", "none", "--read-only", "--cap-drop", "ALL",
 		"--security-opt", "no-new-privileges", "--tmpfs", "/var/lib/quoin:uid=65532,gid=65532,mode=0700", load(t, "trial", false))
 	t.Cleanup(func() { _, _ = docker("rm", "--force", "--volumes", container) })
-	g.Eventually(func() (string, error) { return docker("exec", container, "quoinctl", "put", "greeting", "hello") }, "30s", "200ms").Should(Equal("OK"))
+	g.Eventually(func() (string, error) { return docker("exec", container, "quoinctl", "put", "greeting", "hello") }, "60s", "200ms").Should(Equal("OK"))
 	// The names that scripts for etcd use are there, too.
 	g.Expect(do("exec", container, "etcdctl", "get", "greeting")).To(Equal("greeting\nhello"))
 	g.Expect(do("exec", container, "etcd", "--version")).To(ContainSubstring("quoin Version: 0.0.0-trial"))
@@ -61,7 +61,7 @@ func TestImage(t *testing.T) {
 	g.Expect(err).To(HaveOccurred())
 	g.Expect(out).To(ContainSubstring("not found"))
 
-	do("stop", "--time", "20", container)
+	do("stop", "--time", "60", container)
 	g.Expect(do("inspect", "--format", "{{.State.ExitCode}}", container)).To(Equal("0"))
 }
 
@@ -79,8 +79,8 @@ func TestDataInAVolume(t *testing.T) {
 		if round == 1 {
 			args = []string{"exec", container, "quoinctl", "get", "kept"}
 		}
-		g.Eventually(func() (string, error) { return docker(args...) }, "30s", "200ms").Should(Equal(want))
-		do("stop", "--time", "20", container)
+		g.Eventually(func() (string, error) { return docker(args...) }, "60s", "200ms").Should(Equal(want))
+		do("stop", "--time", "60", container)
 	}
 }
 

@@ -88,7 +88,7 @@ func (m *machine) refuses(t *testing.T, dir string) string {
 func (m *machine) start(t *testing.T, dir string) *member {
 	t.Helper()
 	g := NewWithT(t)
-	client, peer := freePort(t), freePort(t)
+	client, peer := freePorts(t)
 	s := &member{t: t, on: m, endpoint: fmt.Sprintf("http://127.0.0.1:%d", client), log: filepath.Join(t.TempDir(), "log")}
 	log, err := os.Create(s.log)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -125,14 +125,19 @@ func (s *member) stop() {
 	g.Eventually(ended, patience).Should(Receive(BeNil()), s.said)
 }
 
-func freePort(t *testing.T) int {
+// freePorts returns two ports, which are not the same one.
+func freePorts(t *testing.T) (client, peer int) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var ports [2]int
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return ports[0], ports[1]
 }
 
 // TestOtherProcessors: put, get, restart, and a data directory that goes from one processor to another and back.

@@ -38,6 +38,7 @@ var clusterPlans = map[string]clusterPlan{
 			// Who led when it was captured; a busy machine may have changed it since the last of these.
 			1: leadBy("three"), 11: leadBy("three"), 16: leadBy("three"), 47: leadBy("three"), 50: leadBy("three"), 51: leadBy("three"),
 			52: leadBy("one"), 57: leadBy("one"), 127: leadBy("one"), 178: leadBy("one"), 185: leadBy("one"),
+			2:   storageVersion("3.7.0"), // the leader of a cluster that has just come up may need a while
 			66:  putFillers(30),
 			150: invite, 151: welcome, 164: bidFarewell,
 			177: storageVersion("3.6.0"),

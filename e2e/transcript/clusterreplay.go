@@ -164,28 +164,39 @@ func newcomers(output string, known cast) []player {
 	})
 }
 
-// leadBy hands leadership to a member.
+// leadBy hands leadership to a member, and waits until every member has heard of it.
 func leadBy(name string) func(context.Context, *clusterStage) error {
 	return func(ctx context.Context, s *clusterStage) error {
 		target := s.to.player(name)
-		for _, ep := range s.c.Endpoints() {
-			status, err := s.c.Status(ctx, ep)
-			switch {
-			case err != nil:
-				return err
-			case status.Leader == target.id:
-				return nil
-			case status.Header.MemberId == status.Leader:
-				leader, err := client.New(client.Config{Endpoints: []string{ep}, Logger: zap.NewNop()})
+		var failed error
+		err := until(ctx, name+" leads", func() (bool, error) {
+			agreed := true
+			for _, ep := range s.c.Endpoints() {
+				status, err := s.c.Status(ctx, ep)
 				if err != nil {
-					return err
+					return false, err
 				}
-				_, err = leader.MoveLeader(ctx, target.id)
-				return errors.Join(err, leader.Close())
+				if status.Leader != target.id && status.Leader == status.Header.MemberId {
+					failed = moveLeader(ctx, ep, target.id) // one that is behind leads a little later
+				}
+				agreed = agreed && status.Leader == target.id
 			}
+			return agreed, nil
+		})
+		if err != nil {
+			return errors.Join(err, failed)
 		}
-		return errors.New("no member leads")
+		return nil
 	}
+}
+
+func moveLeader(ctx context.Context, endpoint string, target uint64) error {
+	leader, err := client.New(client.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		return err
+	}
+	_, err = leader.MoveLeader(ctx, target)
+	return errors.Join(err, leader.Close())
 }
 
 // putFillers puts keys, until the revision is as it was captured.
