@@ -90,7 +90,9 @@ func overflow(ctx context.Context, c *client.Client) {
 	GinkgoHelper()
 	value := strings.Repeat("v", 256<<10)
 	for i := range 200 {
-		_, err := c.Put(ctx, fmt.Sprint("big", i%8), value)
-		Expect(err).NotTo(HaveOccurred())
+		Eventually(func() error { // there may be an election
+			_, err := c.Put(ctx, fmt.Sprint("big", i%8), value)
+			return err
+		}, "60s").Should(Succeed())
 	}
 }
