@@ -8,6 +8,8 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"quoin.dev/quoin/e2e/interop/lab"
 )
@@ -33,10 +35,11 @@ func addMember(t *testing.T, at, m *lab.Member, learner bool) uint64 {
 	t.Helper()
 	added := succeeding(t, func() (*pb.MemberAddResponse, error) {
 		response, err := pb.NewClusterClient(at.Conn(t)).MemberAdd(deadline(t), &pb.MemberAddRequest{PeerURLs: []string{m.PeerURL}, IsLearner: learner})
-		if err == nil || !strings.Contains(err.Error(), "Peer URLs already exists") {
+		// One of these comes if the answer to an earlier attempt was lost.
+		if err == nil || !strings.Contains(err.Error(), "Peer URLs already exists") && !strings.Contains(err.Error(), "not enough started members") {
 			return response, err
 		}
-		list := membersOf(t, at) // the answer to an earlier attempt was lost
+		list := membersOf(t, at)
 		i := slices.IndexFunc(list, func(one *pb.Member) bool { return slices.Contains(one.PeerURLs, m.PeerURL) })
 		if i < 0 {
 			return nil, err
@@ -50,7 +53,23 @@ func addMember(t *testing.T, at, m *lab.Member, learner bool) uint64 {
 // membersOf are the members as one of them lists them.
 func membersOf(t *testing.T, m *lab.Member) []*pb.Member {
 	t.Helper()
-	return must[*pb.MemberListResponse](t)(pb.NewClusterClient(m.Conn(t)).MemberList(deadline(t), &pb.MemberListRequest{Linearizable: true})).Members
+	return succeeding(t, func() (*pb.MemberListResponse, error) {
+		return pb.NewClusterClient(m.Conn(t)).MemberList(deadline(t), &pb.MemberListRequest{Linearizable: true})
+	}).Members
+}
+
+// promoteMember promotes a learner once it has caught up.
+func promoteMember(t *testing.T, at *lab.Member, id uint64) {
+	t.Helper()
+	lost := false
+	succeeding(t, func() (*pb.MemberPromoteResponse, error) {
+		response, err := pb.NewClusterClient(at.Conn(t)).MemberPromote(deadline(t), &pb.MemberPromoteRequest{ID: id})
+		if lost && err != nil && strings.Contains(err.Error(), "can only promote a learner") {
+			return &pb.MemberPromoteResponse{}, nil // by an earlier attempt
+		}
+		lost = lost || err != nil && !strings.Contains(err.Error(), "in sync with leader")
+		return response, err
+	})
 }
 
 func removeMember(t *testing.T, at *lab.Member, id uint64) {
@@ -73,6 +92,12 @@ func listed(t *testing.T, m *lab.Member) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// awaitName waits until a new member has published its name. One that waited long for a leader answers before.
+func awaitName(t *testing.T, m *lab.Member) {
+	t.Helper()
+	eventually(t, m.Name+" is listed by its name", func() bool { return strings.Contains(listed(t, m), " "+m.Name+" ") })
 }
 
 func expectEqualLists(t *testing.T, members ...*lab.Member) string {
@@ -132,13 +157,18 @@ func comeAndGo(t *testing.T, c *lab.Cluster, at *lab.Member, kind lab.Kind) {
 	client := pb.NewClusterClient(at.Conn(t))
 	m := c.Newcomer(t)
 	id := addMember(t, at, m, true)
-	if _, err := client.MemberPromote(deadline(t), &pb.MemberPromoteRequest{ID: id}); err == nil || !strings.Contains(err.Error(), "in sync with leader") {
-		t.Errorf("promotion of a learner that was never started: %v", err)
-	}
-	m.StartLearner(t, kind)
-	succeeding(t, func() (*pb.MemberPromoteResponse, error) {
-		return client.MemberPromote(deadline(t), &pb.MemberPromoteRequest{ID: id})
+	succeeding(t, func() (struct{}, error) { // the leader may have to apply it yet
+		_, err := client.MemberPromote(deadline(t), &pb.MemberPromoteRequest{ID: id})
+		if err == nil {
+			t.Fatal("a learner that was never started is promoted")
+		}
+		if !strings.Contains(err.Error(), "in sync with leader") {
+			return struct{}{}, fmt.Errorf("promotion of a learner that was never started: %w", err)
+		}
+		return struct{}{}, nil
 	})
+	m.StartLearner(t, kind)
+	promoteMember(t, at, id)
 	all := append(slices.Clone(c.Members), m)
 	for _, one := range all { // until the promotion is applied everywhere
 		succeeding(t, func() (*pb.RangeResponse, error) {
@@ -146,9 +176,11 @@ func comeAndGo(t *testing.T, c *lab.Cluster, at *lab.Member, kind lab.Kind) {
 		})
 	}
 	expectEqualLists(t, all...)
-	must[*pb.MemberUpdateResponse](t)(client.MemberUpdate(deadline(t), &pb.MemberUpdateRequest{
-		ID: id, PeerURLs: []string{strings.Replace(m.PeerURL, "127.0.0.1", "localhost", 1)},
-	}))
+	succeeding(t, func() (*pb.MemberUpdateResponse, error) {
+		return client.MemberUpdate(deadline(t), &pb.MemberUpdateRequest{
+			ID: id, PeerURLs: []string{strings.Replace(m.PeerURL, "127.0.0.1", "localhost", 1)},
+		})
+	})
 	expectEqualLists(t, all...)
 	putUntil(t, lab.Client(t, m), "through-the-newcomer")
 	removeMember(t, at, id)
@@ -233,6 +265,8 @@ func memberRules(t *testing.T, c *lab.Cluster) (said []string) {
 		_, err := pb.NewMaintenanceClient(m.Conn(t)).MoveLeader(deadline(t), &pb.MoveLeaderRequest{TargetID: target})
 		note(what, err)
 	}
+	leader = leaderOf(t, c.Members...) // which may be another one by now
+	followers = others(c.Members, leader)
 	move("leadership by a follower", followers[0], idOf(t, followers[1]))
 	move("leadership to nobody", leader, 77)
 	move("leadership to itself", leader, idOf(t, leader))
@@ -253,7 +287,7 @@ func awaitHealth(t *testing.T, m *lab.Member, healthy bool) {
 		switch {
 		case err == nil:
 			t.Fatalf("%s added its own URL again", m.Kind)
-		case strings.Contains(err.Error(), "unhealthy cluster") == healthy:
+		case healthy && status.Code(err) == codes.Unavailable, !healthy && !strings.Contains(err.Error(), "unhealthy cluster"):
 			return struct{}{}, fmt.Errorf("healthy was to be %v: %w", healthy, err)
 		}
 		return struct{}{}, nil
@@ -299,6 +333,7 @@ func TestForcedDirectoriesChangeHands(t *testing.T) {
 				m := c.Newcomer(t)
 				addMember(t, survivor, m, false)
 				m.Start(t, lab.Etcd)
+				awaitName(t, m)
 				expectEqualLists(t, survivor, m)
 				expectState(t, m, before)
 			})

@@ -47,6 +47,7 @@ func TestMakeMirror(t *testing.T) {
 			awaitCopy(t, source, copied)
 			from.Kill(t)
 			from.Start(t, kinds[0])
+			succeeding(t, func() (*clientv3.GetResponse, error) { return source.Get(deadline(t), "app/") }) // it is connected again
 			change(3)
 			awaitCopy(t, source, copied)
 		})

@@ -176,7 +176,7 @@ func leasesRunOut(t *testing.T, members []*lab.Member) {
 	var keys []string
 	for _, m := range members {
 		conn := m.ConnAs(t, login("alice"))
-		r := must[*pb.LeaseGrantResponse](t)(pb.NewLeaseClient(conn).LeaseGrant(deadline(t), &pb.LeaseGrantRequest{TTL: 2}))
+		r := must[*pb.LeaseGrantResponse](t)(pb.NewLeaseClient(conn).LeaseGrant(deadline(t), &pb.LeaseGrantRequest{TTL: shortTTL}))
 		key := "w/held/" + m.Name
 		must[*pb.PutResponse](t)(pb.NewKVClient(conn).Put(deadline(t), &pb.PutRequest{Key: []byte(key), Lease: r.ID}))
 		keys = append(keys, key)

@@ -17,7 +17,6 @@ import (
 // is behind, the leader is killed and another one elected, or, of two members, it is tried again.
 func lead(t *testing.T, c *lab.Cluster, kind lab.Kind) *lab.Member {
 	t.Helper()
-	ctx := deadline(t)
 	for range 30 {
 		leader := leaderOf(t, c.Members...)
 		if leader.Kind == kind {
@@ -27,8 +26,8 @@ func lead(t *testing.T, c *lab.Cluster, kind lab.Kind) *lab.Member {
 			if m.Kind != kind {
 				continue
 			}
-			status := must[*pb.StatusResponse](t)(pb.NewMaintenanceClient(m.Conn(t)).Status(ctx, &pb.StatusRequest{}))
-			_, err := pb.NewMaintenanceClient(leader.Conn(t)).MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: status.Header.MemberId})
+			status := must[*pb.StatusResponse](t)(pb.NewMaintenanceClient(m.Conn(t)).Status(deadline(t), &pb.StatusRequest{}))
+			_, err := pb.NewMaintenanceClient(leader.Conn(t)).MoveLeader(deadline(t), &pb.MoveLeaderRequest{TargetID: status.Header.MemberId})
 			switch {
 			case err == nil:
 			case len(c.Members) == 2:
@@ -44,6 +43,9 @@ func lead(t *testing.T, c *lab.Cluster, kind lab.Kind) *lab.Member {
 	t.Fatalf("no member of %s became leader", kind)
 	return nil
 }
+
+// shortTTL, in seconds, is that of leases that run out in a test. It has to be long enough for a slow machine to put a key with it.
+const shortTTL = 6
 
 // TestLeasesInMixedClusters uses leases through every member of clusters of etcd and the server under test, with either as
 // leader.
@@ -61,7 +63,7 @@ func TestLeasesInMixedClusters(t *testing.T) {
 			ctx := t.Context()
 			kept := must[*clientv3.LeaseGrantResponse](t)(client.Grant(ctx, 30)).ID
 			alive := must[<-chan *clientv3.LeaseKeepAliveResponse](t)(client.KeepAlive(ctx, kept))
-			idle := must[*clientv3.LeaseGrantResponse](t)(client.Grant(ctx, 600)).ID
+			idle := must[*clientv3.LeaseGrantResponse](t)(client.Grant(ctx, 3600)).ID
 			must[*clientv3.PutResponse](t)(client.Put(ctx, "held/kept", "1", clientv3.WithLease(kept)))
 			must[*clientv3.PutResponse](t)(client.Put(ctx, "held/idle", "1", clientv3.WithLease(idle)))
 			for round := range 2 {
@@ -71,7 +73,7 @@ func TestLeasesInMixedClusters(t *testing.T) {
 					leasesThroughEach(t, c.Members, round)
 					for _, m := range c.Members {
 						expectLease(t, m, kept, 30, 0, "held/kept")
-						expectLease(t, m, idle, 600, 500, "held/idle")
+						expectLease(t, m, idle, 3600, 3000, "held/idle")
 					}
 				}
 			}
@@ -102,9 +104,9 @@ func expectLease(t *testing.T, m *lab.Member, id clientv3.LeaseID, granted, leas
 // leasesThroughEach grants, renews, lists and revokes leases, each step through every member, and lets some run out.
 func leasesThroughEach(t *testing.T, members []*lab.Member, round int) {
 	t.Helper()
-	ctx := deadline(t)
 	const ttl = 60
 	for i, by := range members {
+		ctx := deadline(t)
 		id := clientv3.LeaseID(int64(1000*(round+1) + i))
 		key := fmt.Sprintf("through-%d", id)
 		grant := must[*pb.LeaseGrantResponse](t)(pb.NewLeaseClient(by.Conn(t)).LeaseGrant(ctx, &pb.LeaseGrantRequest{ID: int64(id), TTL: ttl}))
@@ -133,16 +135,17 @@ func leasesThroughEach(t *testing.T, members []*lab.Member, round int) {
 			awaitGone(t, m, key)
 		}
 	}
-	runOutThroughEach(t, ctx, members)
+	runOutThroughEach(t, members)
 }
 
 // runOutThroughEach grants a short lease through every member, and waits until each has deleted the key.
-func runOutThroughEach(t *testing.T, ctx context.Context, members []*lab.Member) {
+func runOutThroughEach(t *testing.T, members []*lab.Member) {
 	t.Helper()
+	ctx := deadline(t)
 	began := time.Now()
 	var keys []string
 	for _, by := range members {
-		grant := must[*pb.LeaseGrantResponse](t)(pb.NewLeaseClient(by.Conn(t)).LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: 2}))
+		grant := must[*pb.LeaseGrantResponse](t)(pb.NewLeaseClient(by.Conn(t)).LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: shortTTL}))
 		key := fmt.Sprintf("short-%x", grant.ID)
 		must[*pb.PutResponse](t)(pb.NewKVClient(by.Conn(t)).Put(ctx, &pb.PutRequest{Key: []byte(key), Lease: grant.ID}))
 		keys = append(keys, key)
@@ -152,8 +155,8 @@ func runOutThroughEach(t *testing.T, ctx context.Context, members []*lab.Member)
 			awaitGone(t, m, key)
 		}
 	}
-	if took := time.Since(began); took < 2*time.Second {
-		t.Errorf("leases of 2 s ended after %v", took)
+	if took := time.Since(began); took < shortTTL*time.Second {
+		t.Errorf("leases of %d s ended after %v", shortTTL, took)
 	}
 }
 
@@ -174,9 +177,9 @@ func renew(t *testing.T, ctx context.Context, m *lab.Member, id clientv3.LeaseID
 // awaitListed waits until a member, which lists what it has applied, has a lease or not.
 func awaitListed(t *testing.T, m *lab.Member, id clientv3.LeaseID, want bool) {
 	t.Helper()
-	ctx := deadline(t)
+	ctx, client := deadline(t), pb.NewLeaseClient(m.Conn(t))
 	for {
-		r, err := pb.NewLeaseClient(m.Conn(t)).LeaseLeases(ctx, &pb.LeaseLeasesRequest{})
+		r, err := client.LeaseLeases(ctx, &pb.LeaseLeasesRequest{})
 		check(t, err)
 		if slices.ContainsFunc(r.Leases, func(l *pb.LeaseStatus) bool { return l.ID == int64(id) }) == want {
 			return
@@ -188,9 +191,9 @@ func awaitListed(t *testing.T, m *lab.Member, id clientv3.LeaseID, want bool) {
 // awaitGone waits until a member has deleted a key.
 func awaitGone(t *testing.T, m *lab.Member, key string) {
 	t.Helper()
-	ctx := deadline(t)
+	ctx, client := deadline(t), pb.NewKVClient(m.Conn(t))
 	for {
-		r, err := pb.NewKVClient(m.Conn(t)).Range(ctx, &pb.RangeRequest{Key: []byte(key), Serializable: true})
+		r, err := client.Range(ctx, &pb.RangeRequest{Key: []byte(key), Serializable: true})
 		check(t, err)
 		if len(r.Kvs) == 0 {
 			return
@@ -207,7 +210,7 @@ func TestRecordsOfLeasesDoNoHarm(t *testing.T) {
 	}
 	t.Parallel()
 	c := lab.StartCluster(t, lab.Quoin, lab.Quoin, lab.Quoin)
-	const granted = 100
+	const granted = 200
 	id := must[*clientv3.LeaseGrantResponse](t)(lab.Client(t, c.Members...).Grant(t.Context(), granted)).ID
 	must[*clientv3.PutResponse](t)(lab.Client(t, c.Members...).Put(t.Context(), "held/by", "1", clientv3.WithLease(id)))
 	left := func() int64 {
@@ -240,7 +243,7 @@ func TestRecordsOfLeasesDoNoHarm(t *testing.T) {
 	if got := renew(t, deadline(t), leader, id); got != granted {
 		t.Errorf("%s renews for %d s", leader.Kind, got)
 	}
-	if got := left(); got < granted-10 || got > granted+1 {
+	if got := left(); got < granted-20 || got > granted+1 {
 		t.Errorf("after a renewal by %s, %d s are left of %d", leader.Kind, got, granted)
 	}
 	expectEqualMembers(t, c.Members, "held/", 1)

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-
 	"quoin.dev/quoin/e2e/interop/lab"
 )
 
@@ -24,12 +22,7 @@ func TestSnapshotsBetweenKinds(t *testing.T) {
 				c.Start(t, kinds...)
 				f := &fallBehind{load: newEveryRequest(t, c.Members, seed(t), false)}
 				seen := watchAll(t, c.Members)
-				leader := lead(t, c, leads)
-				behind := others(c.Members, leader)[0]
-				if behind.Kind == leads {
-					behind = others(c.Members, leader)[1]
-				}
-				f.fall(t, c, leader, behind)
+				leader := f.fall(t, c, leads)
 				expectAlike(t, c.Members)
 				expectOneHistory(t, leader, seen)
 				removeMember(t, c.Members[0], f.load.learner)
@@ -59,17 +52,32 @@ const (
 	appliedDatabase = "applied snapshot"
 )
 
-// fall makes one member miss much while it is away, and waits until it got the leader's database.
-func (f *fallBehind) fall(t *testing.T, c *lab.Cluster, leader, m *lab.Member) {
+// fall makes one member miss much while it is away, waits until it got the database of a leader of the other kind, and returns that
+// leader. It begins again if the leader has lost an election meanwhile.
+func (f *fallBehind) fall(t *testing.T, c *lab.Cluster, leads lab.Kind) *lab.Member {
 	t.Helper()
-	sent, applied, kind := leader.LogCount(t, sentDatabase), m.LogCount(t, appliedDatabase), m.Kind
-	rest := others(c.Members, m)
-	m.Kill(t)
-	f.write(t, rest, 100)
-	m.Start(t, kind)
-	eventually(t, fmt.Sprintf("%s (%s) has the database of %s (%s)", m.Name, m.Kind, leader.Name, leader.Kind), func() bool {
-		return leader.LogCount(t, sentDatabase) > sent && m.LogCount(t, appliedDatabase) > applied
-	})
+	for range 5 {
+		leader := lead(t, c, leads)
+		m := others(c.Members, leader)[0]
+		if m.Kind == leads {
+			m = others(c.Members, leader)[1]
+		}
+		sent, applied, kind := leader.LogCount(t, sentDatabase), m.LogCount(t, appliedDatabase), m.Kind
+		m.Kill(t)
+		f.write(t, others(c.Members, m), 100)
+		m.Start(t, kind)
+		got := false
+		eventually(t, fmt.Sprintf("%s (%s) has the database of %s (%s)", m.Name, m.Kind, leader.Name, leader.Kind), func() bool {
+			got = leader.LogCount(t, sentDatabase) > sent && m.LogCount(t, appliedDatabase) > applied
+			return got || leaderOf(t, c.Members...) != leader
+		})
+		if got {
+			return leader
+		}
+		t.Logf("%s (%s) does not lead any more", leader.Name, leader.Kind)
+	}
+	t.Fatalf("no member of %s led for long enough", leads)
+	return nil
 }
 
 // write puts keys of which each is written once, beside other requests.
@@ -105,8 +113,6 @@ func (f *fallBehind) learn(t *testing.T, c *lab.Cluster, leader *lab.Member, kin
 	id := addMember(t, leader, m, true)
 	m.StartLearner(t, kind)
 	m.AwaitLog(t, appliedDatabase)
-	succeeding(t, func() (*pb.MemberPromoteResponse, error) {
-		return pb.NewClusterClient(leader.Conn(t)).MemberPromote(deadline(t), &pb.MemberPromoteRequest{ID: id})
-	})
+	promoteMember(t, leader, id)
 	return m
 }

@@ -66,6 +66,7 @@ func TestRollingReplacement(t *testing.T) {
 			addMember(t, all[0], m, false)
 			m.Start(t, kind)
 			all = append(all, m)
+			awaitName(t, m)
 			expectEqualLists(t, all...)
 		}
 		w.reach(t, 100)
@@ -92,7 +93,7 @@ func startWrites(t *testing.T, members []*lab.Member) *writes {
 	for worker := range 4 {
 		w.workers.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				w.write(ctx, c, fmt.Sprintf("rolling/%d/%06d", worker, i))
+				w.write(c, fmt.Sprintf("rolling/%d/%06d", worker, i))
 			}
 		})
 	}
@@ -103,11 +104,12 @@ func startWrites(t *testing.T, members []*lab.Member) *writes {
 	return w
 }
 
-func (w *writes) write(ctx context.Context, c *clientv3.Client, key string) {
+// write is not cut short by the end of the load: what is on its way then could arrive while members are compared.
+func (w *writes) write(c *clientv3.Client, key string) {
 	w.mu.Lock()
 	w.tried[key] = true
 	w.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	response, err := c.Put(ctx, key, key)
 	if err != nil {
@@ -138,9 +140,11 @@ func (w *writes) verify(t *testing.T, members []*lab.Member) {
 	w.workers.Wait()
 	keys := 0
 	for _, m := range members {
-		response := must[*pb.RangeResponse](t)(pb.NewKVClient(m.Conn(t)).Range(deadline(t), &pb.RangeRequest{
-			Key: []byte("rolling/"), RangeEnd: []byte(clientv3.GetPrefixRangeEnd("rolling/")),
-		}))
+		response := succeeding(t, func() (*pb.RangeResponse, error) {
+			return pb.NewKVClient(m.Conn(t)).Range(deadline(t), &pb.RangeRequest{
+				Key: []byte("rolling/"), RangeEnd: []byte(clientv3.GetPrefixRangeEnd("rolling/")),
+			})
+		})
 		found, revisions := map[string]int64{}, map[int64]bool{}
 		for _, kv := range response.Kvs {
 			key := string(kv.Key)

@@ -74,7 +74,7 @@ func TestLockServiceAnswersAreEqual(t *testing.T) {
 	}
 	p.same("lock", lock(t.Context(), 0xa1))
 	p.same("lock again", lock(t.Context(), 0xa1))
-	short, cancel := context.WithTimeout(t.Context(), time.Second)
+	short, cancel := context.WithTimeout(t.Context(), 5*time.Second) // long enough for both to have put the key that waits
 	defer cancel()
 	for i, answer := range both(p.conns, lock(short, 0xa2)) {
 		// Its text is that of whoever notices first, the client or the server.
@@ -82,13 +82,14 @@ func TestLockServiceAnswersAreEqual(t *testing.T) {
 			t.Errorf("lock that is held, server %d: %v, %v", i, answer.Response, answer.Err)
 		}
 	}
+	p.each(func(conn *grpc.ClientConn) error { return waitForKeys(t, conn, "/l/a2", 0) })
 	p.same("lock with a lease that is not there", lock(t.Context(), 0xa3))
 	waiting := make(chan struct{})
 	go func() {
 		defer close(waiting)
 		p.same("lock once it is free", lock(t.Context(), 0xa2))
 	}()
-	p.each(func(conn *grpc.ClientConn) error { return waitForKey(t, conn, "/l/a2") })
+	p.each(func(conn *grpc.ClientConn) error { return waitForKeys(t, conn, "/l/a2", 1) })
 	p.same("unlock", unlock("/l/a1"))
 	<-waiting
 	p.same("unlock twice", unlock("/l/a1"))
@@ -96,12 +97,12 @@ func TestLockServiceAnswersAreEqual(t *testing.T) {
 	p.same("unlock nothing", unlock(""))
 }
 
-// waitForKey returns when a key is there.
-func waitForKey(t *testing.T, conn *grpc.ClientConn, key string) error {
+// waitForKeys returns when a key is there, of which there are to be n: one or none.
+func waitForKeys(t *testing.T, conn *grpc.ClientConn, key string, n int) error {
 	ctx := deadline(t)
 	for {
 		r, err := pb.NewKVClient(conn).Range(ctx, &pb.RangeRequest{Key: []byte(key)})
-		if err != nil || len(r.Kvs) > 0 {
+		if err != nil || len(r.Kvs) == n {
 			return err
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -170,7 +171,7 @@ func TestElectionServiceAnswersAreEqual(t *testing.T) {
 		defer close(waiting)
 		p.same("campaign until the leader resigns", campaign(0xe2, "second"))
 	}()
-	p.each(func(conn *grpc.ClientConn) error { return waitForKey(t, conn, "e/e2") })
+	p.each(func(conn *grpc.ClientConn) error { return waitForKeys(t, conn, "e/e2", 1) })
 	p.same("resign", resign(first))
 	<-waiting
 	observed("the second leader")

@@ -56,13 +56,13 @@ func TestSessionsOfEtcdsClient(t *testing.T) {
 	ended(second)
 	check(t, <-waiting)
 
-	short := session(members[0], concurrency.WithTTL(2))
+	short := session(members[0], concurrency.WithTTL(shortTTL))
 	check(t, concurrency.NewMutex(short, "short").Lock(ctx))
 	began := time.Now()
 	short.Orphan()
 	check(t, concurrency.NewMutex(session(members[1]), "short").Lock(ctx))
 	if took := time.Since(began); took < time.Second {
-		t.Errorf("an orphan of 2 s lost its lock after %v", took)
+		t.Errorf("an orphan of %d s lost its lock after %v", shortTTL, took)
 	}
 }
 

@@ -57,9 +57,9 @@ type sharing struct {
 // waitFor waits until a number of keys have a prefix.
 func waitFor(t *testing.T, m *lab.Member, prefix string, n int64) {
 	t.Helper()
-	ctx := deadline(t)
+	ctx, client := deadline(t), pb.NewKVClient(m.Conn(t))
 	for {
-		r, err := pb.NewKVClient(m.Conn(t)).Range(ctx, &pb.RangeRequest{
+		r, err := client.Range(ctx, &pb.RangeRequest{
 			Key: []byte(prefix), RangeEnd: []byte(clientv3.GetPrefixRangeEnd(prefix)), CountOnly: true,
 		})
 		if err != nil {
@@ -152,7 +152,7 @@ func (s *sharing) election() {
 func (s *sharing) death(holder, waiter lab.Kind, members []*lab.Member) {
 	t, name := s.t, s.name+"death"
 	t.Helper()
-	dying, heir := newParty(t, holder, members[0], 2), newParty(t, waiter, members[1], 60)
+	dying, heir := newParty(t, holder, members[0], shortTTL), newParty(t, waiter, members[1], 60)
 	dying.begin(t, "lock", name+"/mutex", "").must(t)
 	dying.begin(t, "wlock", name+"/rw", "").must(t)
 	dying.begin(t, "campaign", name+"/election", "dying").must(t)

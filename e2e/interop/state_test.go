@@ -12,9 +12,10 @@ import (
 
 // state is what clients can read of a store: everything at several revisions with the hash of each.
 type state struct {
-	revision int64
-	hashes   map[int64]uint32
-	kvs      map[int64]*pb.RangeResponse
+	revision  int64
+	compacted int64
+	hashes    map[int64]uint32
+	kvs       map[int64]*pb.RangeResponse
 }
 
 // everything is the range of all keys.
@@ -34,7 +35,7 @@ func readState(t *testing.T, m *lab.Member, compacted int64) *state {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &state{revision: now.Header.Revision, hashes: map[int64]uint32{}, kvs: map[int64]*pb.RangeResponse{}}
+	s := &state{revision: now.Header.Revision, compacted: compacted, hashes: map[int64]uint32{}, kvs: map[int64]*pb.RangeResponse{}}
 	const parts = 4
 	behind := max(0, s.revision-compacted-1)
 	for i := range int64(parts + 1) {

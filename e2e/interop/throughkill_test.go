@@ -50,7 +50,8 @@ func (w *work) begin(n int, do func(ctx context.Context, c *clientv3.Client, wor
 // reach waits until each kind of work was done n times more.
 func reach(t *testing.T, n int64, counts ...*atomic.Int64) {
 	t.Helper()
-	ctx := deadline(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
 	var goals []int64
 	for _, c := range counts {
 		goals = append(goals, c.Load()+n)

@@ -106,7 +106,7 @@ func saved(t *testing.T, kind lab.Kind) (file string, s *state) {
 	w.write(t, m, 400)
 	s = readState(t, m, w.compacted)
 	file = filepath.Join(t.TempDir(), "snapshot.db")
-	if o := lab.Run(t, "etcdctl", "", "--endpoints="+m.Endpoint, "snapshot", "save", file); o.Exit != 0 {
+	if o := lab.Run(t, "etcdctl", "", "--endpoints="+m.Endpoint, "--dial-timeout=30s", "snapshot", "save", file); o.Exit != 0 {
 		t.Fatalf("snapshot save ends with %d: %s", o.Exit, o.Stderr)
 	}
 	return file, s
@@ -143,11 +143,19 @@ func TestSnapshotTravels(t *testing.T) {
 					restored(t, program, c, file)
 					c.Start(t, to)
 					expectState(t, c.Members[0], s)
-					newWriter(seed(t)).write(t, c.Members[0], 50)
+					goOn(t, c.Members[0], s)
 				})
 			}
 		}
 	}
+}
+
+// goOn writes to a member that holds a state. The writer is told of it, or most of what it reads could be compacted.
+func goOn(t *testing.T, m *lab.Member, s *state) {
+	t.Helper()
+	w := newWriter(seed(t))
+	w.generator.Observe(&pb.CompactionRequest{Revision: s.compacted}, &pb.CompactionResponse{Header: &pb.ResponseHeader{Revision: s.revision}})
+	w.write(t, m, 50)
 }
 
 // TestRestoredCluster makes a mixed cluster of three out of one snapshot.

@@ -18,8 +18,11 @@ import (
 	"quoin.dev/quoin/e2e/interop/randomkv"
 )
 
-// quiet is how long a server says nothing before it is taken to have nothing to say.
-const quiet = 400 * time.Millisecond
+// quiet is how long the servers say nothing before they are taken to have nothing to say.
+const quiet = 800 * time.Millisecond
+
+// slowest is how much longer one server may need to say what the other one has said.
+const slowest = 30 * time.Second
 
 // watching is one watch stream to each server.
 type watching struct {
@@ -88,33 +91,48 @@ func (w *watching) do(requests ...proto.Message) {
 }
 
 // compare holds together what both say until they are quiet, watch by watch: etcd goes through the watches of one event in
-// any order. The space in a text message is not stable.
+// any order. As long as they differ, one of them may have more to say.
 func (w *watching) compare(after string) {
 	w.t.Helper()
 	var said [2][]reply
-	for i := range w.replies {
-		for {
-			select {
-			case r, ok := <-w.replies[i]:
-				if ok {
-					r.text = strings.ReplaceAll(r.text, "  ", " ")
-					said[i] = append(said[i], r)
-					continue
-				}
-			case <-time.After(quiet):
+	for end := time.Now().Add(slowest); ; {
+		w.hear(&said)
+		var texts [2]string
+		for i, replies := range said {
+			slices.SortStableFunc(replies, func(a, b reply) int { return cmp.Compare(a.id, b.id) })
+			for _, r := range replies {
+				texts[i] += r.text + "\n"
 			}
-			break
+		}
+		switch {
+		case texts[0] == texts[1]:
+			return
+		case time.Now().After(end):
+			w.t.Errorf("after %s\netcd says:\n%s\nquoin says:\n%s", after, texts[0], texts[1])
+			return
 		}
 	}
-	var texts [2]string
-	for i, replies := range said {
-		slices.SortStableFunc(replies, func(a, b reply) int { return cmp.Compare(a.id, b.id) })
-		for _, r := range replies {
-			texts[i] += r.text + "\n"
+}
+
+// hear adds what both say until both are quiet. The space in a text message is not stable.
+func (w *watching) hear(said *[2][]reply) {
+	for {
+		var r reply
+		var ok bool
+		var of int
+		select {
+		case r, ok = <-w.replies[0]:
+		case r, ok = <-w.replies[1]:
+			of = 1
+		case <-time.After(quiet):
+			return
 		}
-	}
-	if texts[0] != texts[1] {
-		w.t.Errorf("after %s\netcd says:\n%s\nquoin says:\n%s", after, texts[0], texts[1])
+		if !ok {
+			w.replies[of] = nil // it has ended; the other one may not have
+			continue
+		}
+		r.text = strings.ReplaceAll(r.text, "  ", " ")
+		said[of] = append(said[of], r)
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 
 const (
 	startTimeout = time.Minute
-	stopTimeout  = 20 * time.Second
+	stopTimeout  = time.Minute
 	probeTimeout = 3 * time.Second
 	probePause   = 20 * time.Millisecond
 	logTailBytes = 4000
@@ -200,7 +200,7 @@ func Client(t testing.TB, members ...*Member) *clientv3.Client {
 func ClientAs(t testing.TB, id Identity, members ...*Member) *clientv3.Client {
 	t.Helper()
 	cfg := clientv3.Config{
-		DialTimeout: 5 * time.Second, Username: id.User, Password: id.Password, Token: id.Token, TLS: id.tls(members[0].authority),
+		DialTimeout: 30 * time.Second, Username: id.User, Password: id.Password, Token: id.Token, TLS: id.tls(members[0].authority),
 	}
 	for _, m := range members {
 		cfg.Endpoints = append(cfg.Endpoints, m.ClientURL)
