@@ -114,7 +114,7 @@ func revoked(r *run, c *client.Client, id client.LeaseID, key string, renewals <
 
 // runsOut lets a lease end by itself, which deletes its key, and not before its time.
 func runsOut(r *run, c *client.Client) error {
-	const ttl = 2
+	const ttl = 6 // for a slow machine to put a key with it
 	key := r.prefix + "left"
 	began := time.Now()
 	left, err := c.Grant(r.ctx, ttl)
