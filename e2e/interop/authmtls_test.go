@@ -96,10 +96,10 @@ func (m *minutes) useKeys(ctx context.Context, who string, c *clientv3.Client) {
 
 // authOverTLS plays everything on a cluster of three that wants certificates, whose names are the users where no password is given.
 func authOverTLS(t *testing.T, kind lab.Kind) []string {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	a := lab.NewAuthority(t)
-	cluster := lab.PrepareSecureCluster(t, a, 3, "--client-cert-auth", "--bcrypt-cost=4")
+	cluster := lab.PrepareSecureCluster(t, a, 3, append([]string{"--client-cert-auth", "--bcrypt-cost=4"}, patient...)...)
 	cluster.Start(t, kind, kind, kind)
 	certificate := func(cn string) *lab.Certificate { c := a.Issue(t, cn); return &c }
 	root := certificate("root")
@@ -113,9 +113,14 @@ func authOverTLS(t *testing.T, kind lab.Kind) []string {
 	for _, line := range []string{"user add root:root-pw", "user grant-role root root", "role add root", "user grant-role root root", "auth enable", "auth status"} {
 		o := lab.Run(t, "etcdctl", "", append([]string{
 			"--endpoints=" + strings.Join(endpoints, ","), "--cacert=" + a.CAFile, "--cert=" + root.CertFile, "--key=" + root.KeyFile,
+			"--dial-timeout=20s", "--command-timeout=20s",
 		}, strings.Fields(line)...)...)
 		out := strings.ReplaceAll(o.Stdout, "AuthRevision", "revision")
 		m.note("etcdctl "+line, nil, o.Exit, " ", out, usage(o.Stderr))
+	}
+	for _, root := range roots {
+		_, err := root.Get(ctx, "a") // then auth is enabled at this member, too
+		m.note("root gets a", err)
 	}
 	m.manageUsers(ctx, roots)
 	for _, key := range keysOfAll {

@@ -17,9 +17,8 @@ import (
 // since every key is written with one value only.
 func putUntil(t *testing.T, c *clientv3.Client, key string) {
 	t.Helper()
-	end := time.Now().Add(30 * time.Second)
-	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		_, err := c.Put(ctx, key, "value of "+key)
 		cancel()
 		if err == nil {
@@ -34,17 +33,15 @@ func putUntil(t *testing.T, c *clientv3.Client, key string) {
 // expectEqualMembers waits until all members have applied the same revision, and compares their hashes there.
 func expectEqualMembers(t *testing.T, members []*lab.Member, prefix string, keys int) {
 	t.Helper()
-	var revision int64
 	hashes := map[uint32][]string{}
 	for _, m := range members {
-		conn := m.Conn(t)
 		r := &pb.RangeRequest{Key: []byte(prefix), RangeEnd: []byte(clientv3.GetPrefixRangeEnd(prefix)), CountOnly: true}
-		got := must[*pb.RangeResponse](t)(pb.NewKVClient(conn).Range(deadline(t), r))
+		got := succeeding(t, func() (*pb.RangeResponse, error) { return pb.NewKVClient(m.Conn(t)).Range(deadline(t), r) })
 		if got.Count != int64(keys) {
 			t.Errorf("%s (%s) has %d keys, expected %d", m.Name, m.Kind, got.Count, keys)
 		}
-		revision = max(revision, got.Header.Revision)
 	}
+	revision := headOf(t, members)
 	for _, m := range members {
 		hash := must[*pb.HashKVResponse](t)(pb.NewMaintenanceClient(m.Conn(t)).HashKV(deadline(t), &pb.HashKVRequest{Revision: revision}))
 		hashes[hash.Hash] = append(hashes[hash.Hash], m.Name+" "+string(m.Kind))

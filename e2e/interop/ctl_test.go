@@ -125,10 +125,11 @@ func usage(stderr string) string {
 
 func play(t *testing.T, program string, m *lab.Member) []string {
 	t.Helper()
+	speak(t, "3.7.0", m) // the status shows it
 	n := newNormalizer(t, m, program)
 	var out []string
 	for _, s := range ctlScript() {
-		args := append([]string{"--endpoints=" + m.Endpoint}, strings.Fields(s.args)...)
+		args := append([]string{"--endpoints=" + m.Endpoint, "--dial-timeout=20s", "--command-timeout=20s"}, strings.Fields(s.args)...)
 		out = append(out, n.output(t, s, lab.Run(t, program, s.stdin, args...)))
 	}
 	return out

@@ -61,10 +61,11 @@ var sttyComplaint = regexp.MustCompile(`(?m)^(stty: |Warning: a password of ).*\
 
 func playAuth(t *testing.T, program string, m *lab.Member) []string {
 	t.Helper()
+	speak(t, "3.7.0", m) // the status shows it
 	n := newNormalizer(t, m, program)
 	var out []string
 	for _, s := range authScript() {
-		args := []string{"--endpoints=" + m.Endpoint}
+		args := []string{"--endpoints=" + m.Endpoint, "--dial-timeout=20s", "--command-timeout=20s"}
 		for _, arg := range strings.Fields(s.args) {
 			args = append(args, strings.ReplaceAll(arg, "''", ""))
 		}

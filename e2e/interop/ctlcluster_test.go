@@ -92,11 +92,18 @@ func (s *stage) prepare(t *testing.T, line string) string {
 	s.port++
 	s.added = ""
 	line = strings.ReplaceAll(line, "{port}", fmt.Sprint(s.port))
+	leaderOf(t, s.cluster.Members...) // the last line may have moved leadership
+	if strings.HasPrefix(line, "member") {
+		s.settle(t)
+	}
 	if strings.Contains(line, "{new}") {
 		url := fmt.Sprintf("http://127.0.0.1:%d", s.port)
 		m := must[*clientv3.MemberAddResponse](t)(s.c.MemberAddAsLearner(t.Context(), []string{url}))
 		s.added = fmt.Sprintf("%x", m.Member.ID)
 		line = strings.ReplaceAll(line, "{new}", s.added)
+		for _, one := range s.cluster.Members {
+			listed(t, one) // then each has applied the addition
+		}
 	}
 	for _, m := range s.members(t) {
 		if m.name == "m0" {
@@ -109,13 +116,8 @@ func (s *stage) prepare(t *testing.T, line string) string {
 // settle waits until each member takes changes of membership: etcd wants to have been connected to the others for a while.
 func (s *stage) settle(t *testing.T) {
 	t.Helper()
-	for i, m := range s.cluster.Members {
-		c := lab.Client(t, m)
-		eventually(t, "a member takes a change of membership", func() bool {
-			_, err := c.MemberAddAsLearner(t.Context(), []string{fmt.Sprintf("http://127.0.0.1:%d", 90+i)})
-			return err == nil
-		})
-		s.reset(t)
+	for _, m := range s.cluster.Members {
+		awaitHealth(t, m, true)
 	}
 }
 
@@ -124,7 +126,7 @@ func (s *stage) reset(t *testing.T) {
 	t.Helper()
 	for _, m := range s.members(t) {
 		if m.name == "" {
-			must[*clientv3.MemberRemoveResponse](t)(s.c.MemberRemove(t.Context(), m.id))
+			removeMember(t, s.cluster.Members[0], m.id)
 		}
 	}
 }
@@ -139,7 +141,7 @@ func (s *stage) run(t *testing.T, program, line string) string {
 	}
 	args := strings.Fields(line)
 	if !strings.Contains(line, "--endpoints") {
-		args = append([]string{"--endpoints=" + strings.Join(endpoints, ",")}, args...)
+		args = append([]string{"--endpoints=" + strings.Join(endpoints, ","), "--dial-timeout=20s", "--command-timeout=20s"}, args...)
 	}
 	o := lab.Run(t, program, "", args...)
 	for _, m := range s.members(t) {
@@ -221,7 +223,9 @@ func TestClusterCommandLine(t *testing.T) {
 	if lab.Subject(t) != lab.Quoin {
 		t.Skip("it is about quoinctl")
 	}
-	s := &stage{cluster: lab.StartCluster(t, lab.Etcd, lab.Etcd, lab.Etcd), dir: t.TempDir(), port: 100}
+	s := &stage{cluster: lab.PrepareCluster(t, 3, patient...), dir: t.TempDir(), port: 100}
+	s.cluster.Start(t, lab.Etcd, lab.Etcd, lab.Etcd)
+	speak(t, "3.7.0", s.cluster.Members...) // the status shows it, and a downgrade is judged by it
 	s.c = lab.Client(t, s.cluster.Members...)
 	must[*clientv3.PutResponse](t)(s.c.Put(t.Context(), "k", "is in the way of a check"))
 	s.settle(t)

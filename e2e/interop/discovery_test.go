@@ -80,7 +80,7 @@ func TestDiscoveryWithPassword(t *testing.T) {
 	must[*clientv3.AuthUserAddResponse](t)(client.UserAdd(deadline(t), "root", "pass:word"))
 	must[*clientv3.AuthUserGrantRoleResponse](t)(client.UserGrantRole(deadline(t), "root", "root"))
 	must[*clientv3.AuthEnableResponse](t)(client.AuthEnable(deadline(t)))
-	flags := []string{"--discovery-endpoints=" + service.Endpoint, "--discovery-token=t"}
+	flags := []string{"--discovery-endpoints=" + service.Endpoint, "--discovery-token=t", "--discovery-dial-timeout=20s", "--discovery-request-timeout=20s"}
 	for _, wrong := range []struct {
 		flags []string
 		want  string

@@ -106,7 +106,8 @@ func TestDowngradeCalls(t *testing.T) {
 func TestDowngradeMixedCluster(t *testing.T) {
 	t.Parallel()
 	subject := lab.Subject(t)
-	c := lab.StartCluster(t, subject, lab.Etcd, subject)
+	c := lab.PrepareCluster(t, 3, patient...)
+	c.Start(t, subject, lab.Etcd, subject)
 	speak(t, "3.7.0", c.Members...)
 	for _, kind := range []lab.Kind{subject, lab.Etcd} {
 		leader := lead(t, c, kind)
@@ -135,19 +136,17 @@ func TestDowngradeMixedCluster(t *testing.T) {
 
 func putKey(t *testing.T, m *lab.Member, key string) {
 	t.Helper()
-	if _, err := pb.NewKVClient(m.Conn(t)).Put(deadline(t), &pb.PutRequest{Key: []byte(key), Value: []byte(m.Kind)}); err != nil {
-		t.Fatalf("%s (%s): %v", m.Name, m.Kind, err)
-	}
+	succeeding(t, func() (*pb.PutResponse, error) {
+		return pb.NewKVClient(m.Conn(t)).Put(deadline(t), &pb.PutRequest{Key: []byte(key), Value: []byte(m.Kind)})
+	})
 }
 
 // equalContent compares the hashes of members, once all have the last write.
 func equalContent(t *testing.T, members ...*lab.Member) {
 	t.Helper()
 	var want *pb.HashKVResponse
+	headOf(t, members)
 	for _, m := range members {
-		if _, err := pb.NewKVClient(m.Conn(t)).Range(t.Context(), &pb.RangeRequest{Key: []byte("read")}); err != nil {
-			t.Fatal(err)
-		}
 		h, err := pb.NewMaintenanceClient(m.Conn(t)).HashKV(t.Context(), &pb.HashKVRequest{})
 		if err != nil {
 			t.Fatal(err)
@@ -197,9 +196,11 @@ func TestDowngradeToTheVersionBefore(t *testing.T) {
 	for _, m := range c.Members {
 		for _, other := range c.Members {
 			for _, way := range []string{"down/", "up/"} {
-				r, err := pb.NewKVClient(m.Conn(t)).Range(t.Context(), &pb.RangeRequest{Key: []byte(way + other.Name)})
-				if err != nil || len(r.Kvs) != 1 {
-					t.Errorf("%s has not %s%s: %v, %v", m.Name, way, other.Name, r, err)
+				r := succeeding(t, func() (*pb.RangeResponse, error) {
+					return pb.NewKVClient(m.Conn(t)).Range(deadline(t), &pb.RangeRequest{Key: []byte(way + other.Name)})
+				})
+				if len(r.Kvs) != 1 {
+					t.Errorf("%s has not %s%s: %v", m.Name, way, other.Name, r)
 				}
 			}
 		}

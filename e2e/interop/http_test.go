@@ -200,12 +200,12 @@ func TestHTTPForPagesAlike(t *testing.T) {
 // webSocket says lines over a WebSocket, and describes what comes back until nothing comes any more, or so many frames have come.
 func webSocket(t *testing.T, m *lab.Member, path string, frames int, lines ...string) string {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", m.Endpoint, 10*time.Second)
+	conn, err := net.DialTimeout("tcp", m.Endpoint, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Protocol: Bearer, token\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, m.Endpoint)
 	in := bufio.NewReader(conn)

@@ -39,9 +39,9 @@ func TestJWTInMixedClusters(t *testing.T) {
 	if lab.Subject(t) == lab.Etcd {
 		t.Skip("it is about members of both kinds")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	cluster := lab.PrepareCluster(t, 3, keyPair(t), "--bcrypt-cost=4")
+	cluster := lab.PrepareCluster(t, 3, append([]string{keyPair(t), "--bcrypt-cost=4"}, patient...)...)
 	cluster.Start(t, lab.Quoin, lab.Etcd, lab.Quoin)
 	root := lab.Client(t, cluster.Members...)
 	must[*clientv3.AuthUserAddResponse](t)(root.UserAdd(ctx, "root", "root"))
