@@ -62,29 +62,42 @@ func changeUsers(t *testing.T, m *lab.Member, tag string) {
 	t.Helper()
 	auth := pb.NewAuthClient(m.Conn(t))
 	user, role := "user"+tag, "role"+tag
-	succeeding(t, func() (*pb.AuthRoleAddResponse, error) {
-		r, err := auth.RoleAdd(deadline(t), &pb.AuthRoleAddRequest{Name: role})
-		if err != nil && strings.Contains(err.Error(), "already exists") { // the answer to an earlier attempt was lost
-			return r, nil
-		}
-		return r, err
+	made(t, "already exists", func() (*pb.AuthRoleAddResponse, error) {
+		return auth.RoleAdd(deadline(t), &pb.AuthRoleAddRequest{Name: role})
 	})
 	for _, perm := range []*authpb.Permission{
 		{Key: []byte("a" + tag), PermType: authpb.WRITE}, {Key: []byte("w/"), RangeEnd: []byte("w/z"), PermType: authpb.READWRITE}, {Key: []byte("b"), RangeEnd: []byte{0}},
 	} {
-		must[*pb.AuthRoleGrantPermissionResponse](t)(auth.RoleGrantPermission(deadline(t), &pb.AuthRoleGrantPermissionRequest{Name: role, Perm: perm}))
+		succeeding(t, func() (*pb.AuthRoleGrantPermissionResponse, error) {
+			return auth.RoleGrantPermission(deadline(t), &pb.AuthRoleGrantPermissionRequest{Name: role, Perm: perm})
+		})
 	}
-	must[*pb.AuthRoleRevokePermissionResponse](t)(auth.RoleRevokePermission(deadline(t), &pb.AuthRoleRevokePermissionRequest{Role: role, Key: []byte("a" + tag)}))
+	made(t, "permission is not granted", func() (*pb.AuthRoleRevokePermissionResponse, error) {
+		return auth.RoleRevokePermission(deadline(t), &pb.AuthRoleRevokePermissionRequest{Role: role, Key: []byte("a" + tag)})
+	})
 	for _, name := range []string{user, "gone" + tag} {
-		must[*pb.AuthUserAddResponse](t)(auth.UserAdd(deadline(t), &pb.AuthUserAddRequest{Name: name, Password: "p", Options: &authpb.UserAddOptions{}}))
-		must[*pb.AuthUserGrantRoleResponse](t)(auth.UserGrantRole(deadline(t), &pb.AuthUserGrantRoleRequest{User: name, Role: role}))
-		must[*pb.AuthUserGrantRoleResponse](t)(auth.UserGrantRole(deadline(t), &pb.AuthUserGrantRoleRequest{User: name, Role: "reader"}))
+		made(t, "already exists", func() (*pb.AuthUserAddResponse, error) {
+			return auth.UserAdd(deadline(t), &pb.AuthUserAddRequest{Name: name, Password: "p", Options: &authpb.UserAddOptions{}})
+		})
+		for _, role := range []string{role, "reader"} {
+			succeeding(t, func() (*pb.AuthUserGrantRoleResponse, error) {
+				return auth.UserGrantRole(deadline(t), &pb.AuthUserGrantRoleRequest{User: name, Role: role})
+			})
+		}
 	}
-	must[*pb.AuthUserRevokeRoleResponse](t)(auth.UserRevokeRole(deadline(t), &pb.AuthUserRevokeRoleRequest{Name: user, Role: "reader"}))
-	must[*pb.AuthUserChangePasswordResponse](t)(auth.UserChangePassword(deadline(t), &pb.AuthUserChangePasswordRequest{Name: user, Password: "p2"}))
-	must[*pb.AuthUserDeleteResponse](t)(auth.UserDelete(deadline(t), &pb.AuthUserDeleteRequest{Name: "gone" + tag}))
+	made(t, "role is not granted", func() (*pb.AuthUserRevokeRoleResponse, error) {
+		return auth.UserRevokeRole(deadline(t), &pb.AuthUserRevokeRoleRequest{Name: user, Role: "reader"})
+	})
+	succeeding(t, func() (*pb.AuthUserChangePasswordResponse, error) {
+		return auth.UserChangePassword(deadline(t), &pb.AuthUserChangePasswordRequest{Name: user, Password: "p2"})
+	})
+	made(t, "user name not found", func() (*pb.AuthUserDeleteResponse, error) {
+		return auth.UserDelete(deadline(t), &pb.AuthUserDeleteRequest{Name: "gone" + tag})
+	})
 	if strings.HasPrefix(tag, "m") { // then there is a role less as well
-		must[*pb.AuthRoleDeleteResponse](t)(auth.RoleDelete(deadline(t), &pb.AuthRoleDeleteRequest{Role: role}))
+		made(t, "role name not found", func() (*pb.AuthRoleDeleteResponse, error) {
+			return auth.RoleDelete(deadline(t), &pb.AuthRoleDeleteRequest{Role: role})
+		})
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // commandTimeout bounds one run of a command-line program.
-const commandTimeout = 30 * time.Second
+const commandTimeout = 2 * time.Minute
 
 // Output is what a program left behind.
 type Output struct {
