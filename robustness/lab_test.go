@@ -23,7 +23,7 @@ func TestRobustness(t *testing.T) {
 }
 
 // runTimeout bounds one run, builds and checks included.
-const runTimeout = 6 * time.Minute
+const runTimeout = 20 * time.Minute
 
 var _ = Describe("a cluster that is harmed", func() {
 	for n, job := range scenario.Profile(uint64(GinkgoRandomSeed())) {

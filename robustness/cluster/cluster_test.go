@@ -17,7 +17,7 @@ import (
 )
 
 // timeout bounds a test, without the time for building programs.
-const timeout = time.Minute
+const timeout = 3 * time.Minute
 
 func inNamespaces(t *testing.T) node.Host {
 	t.Helper()
@@ -85,6 +85,7 @@ func start(t *testing.T, o Options) (context.Context, *Cluster) {
 	return ctx, c
 }
 
+// put repeats a write until it is acknowledged: there may be an election meanwhile.
 func put(ctx context.Context, t *testing.T, c *Cluster, value string, members ...*Member) {
 	t.Helper()
 	one, err := c.Client(Access{}, members...)
@@ -92,8 +93,16 @@ func put(ctx context.Context, t *testing.T, c *Cluster, value string, members ..
 		t.Fatal(err)
 	}
 	defer one.Close()
-	if _, err := one.Put(ctx, "key", value); err != nil {
-		t.Fatalf("put %s: %v", value, err)
+	for {
+		_, err := one.Put(ctx, "key", value)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("put %s: %v", value, err)
+		case <-time.After(pollInterval):
+		}
 	}
 }
 

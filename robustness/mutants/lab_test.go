@@ -23,9 +23,9 @@ const (
 	// leastLoad is how long members are under load at least; longer where it took longer to find the mutant before.
 	leastLoad = 6 * time.Second
 	// mostRuns is how many runs there are until one finds a mutant: some show for a moment only, which may be missed on a busy machine.
-	mostRuns = 2
+	mostRuns = 3
 	// runTimeout bounds one run, builds and checks included.
-	runTimeout = 6 * time.Minute
+	runTimeout = 20 * time.Minute
 )
 
 // TestTheLabCatchesItsMutants: each bug is found in members that have it, by the check that is named. What finds bugs that were

@@ -14,7 +14,7 @@ import (
 
 // TestInABrowser is one test, since a browser takes long to start.
 func TestInABrowser(t *testing.T) {
-	b := startBrowser(t, 3*time.Minute)
+	b := startBrowser(t, 10*time.Minute)
 	path := filepath.Join(reported(t, found(crafted(7, 5000))), report.PageName)
 	evil := filepath.Join(reported(t, hostileRecordWithLogs()), report.PageName)
 	for name, test := range map[string]func(*browser, string){

@@ -21,6 +21,7 @@ func TestTheLogGoesOnOverARestart(t *testing.T) {
 	}
 	reached := w.Acknowledged() + 30
 	eventually(t, "writes are acknowledged again", func() bool { return w.Acknowledged() >= reached })
+	eventually(t, "the log is read again", func() bool { return len(r.Watches()) >= 3 })
 	w.Stop()
 	consistent(t, r)
 	complete(t, r, m.Target)

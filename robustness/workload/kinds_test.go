@@ -196,7 +196,7 @@ func TestStopIsBounded(t *testing.T) {
 	eventually(t, "calls are made", func() bool { return len(r.Operations()) > 0 })
 	begin := time.Now()
 	w.Stop()
-	if took := time.Since(begin); took > stopGrace {
+	if took := time.Since(begin); took > stopGrace+drainTimeout+headPatience {
 		t.Errorf("it took %v", took)
 	}
 	consistent(t, r)

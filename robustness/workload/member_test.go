@@ -54,7 +54,7 @@ func (m *testMember) start(t *testing.T) {
 	m.server = server
 	select {
 	case <-server.Serving():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the member does not serve")
 	}
 	m.Endpoint = server.ClientAddrs()[0].String()
@@ -106,7 +106,7 @@ func nobody(t *testing.T) Target {
 // eventually waits for something to become true.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain: " + what)

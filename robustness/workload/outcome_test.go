@@ -104,7 +104,7 @@ func oneClient(t *testing.T, target Target) (*client, *Recorder) {
 	t.Cleanup(w.Stop)
 	c := w.client(1)
 	t.Cleanup(c.disconnect)
-	c.patience = 10 * time.Second
+	c.patience = 30 * time.Second
 	return c, o.Recorder
 }
 

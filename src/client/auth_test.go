@@ -123,15 +123,16 @@ func TestStrToPermissionType(t *testing.T) {
 
 // A token ends while leases are renewed: the stream is opened with another one, and the lease lives on.
 func TestKeepAliveObtainsAToken(t *testing.T) {
+	t.Parallel()
 	m := start(t, &member{}, listen(t))
-	c := open(t, client.Config{Username: "u", Password: "p", BackoffWaitBetween: time.Millisecond}, m)
+	c := open(t, client.Config{Username: "u", Password: "p", DialTimeout: time.Minute, BackoffWaitBetween: time.Millisecond}, m)
 	ch := keepAlive(t, c, t.Context(), 1)
 	for i := range 3 {
 		d := next(t, "stream", m.renewals)
 		if want := fmt.Sprint("token-", i+1); d.header("token") != want {
 			t.Errorf("token %q, want %q", d.header("token"), want)
 		}
-		renews(t, d, 1, 2)
+		renews(t, d, 1, longTTL)
 		next(t, "answer", ch)
 		d.request(t)
 		d.end(t, rpctypes.ErrGRPCInvalidAuthToken)

@@ -110,18 +110,19 @@ func TestAutoSync(t *testing.T) {
 }
 
 func TestRejectOldCluster(t *testing.T) {
-	l := listen(t)
-	l.Close()
-	dead := l.Addr().String()
+	const dead = "127.0.0.1:1"
 	for version, want := range map[string]error{"3.7.3": nil, "3.4.0": nil, "4.0.0": nil, "3.3.27": client.ErrOldCluster, "2.3.8": client.ErrOldCluster, "": client.ErrOldCluster} {
-		old := start(t, &member{version: version}, listen(t))
-		c, err := client.New(client.Config{Endpoints: []string{old.address, dead}, RejectOldCluster: true, DialTimeout: time.Second, Logger: zap.NewNop()})
-		if err != want {
-			t.Errorf("version %q: %v, want %v", version, err, want)
-		}
-		if err == nil {
-			c.Close()
-		}
+		t.Run(version, func(t *testing.T) {
+			t.Parallel() // the one that is dead is waited for
+			old := start(t, &member{version: version}, listen(t))
+			c, err := client.New(client.Config{Endpoints: []string{old.address, dead}, RejectOldCluster: true, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
+			if err != want {
+				t.Errorf("version %q: %v, want %v", version, err, want)
+			}
+			if err == nil {
+				c.Close()
+			}
+		})
 	}
 	if _, err := client.New(client.Config{Endpoints: []string{dead}, RejectOldCluster: true, DialTimeout: 50 * time.Millisecond, Logger: zap.NewNop()}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("no member answers: %v", err)

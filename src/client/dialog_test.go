@@ -59,8 +59,8 @@ func next[T any](t *testing.T, what string, ch <-chan T) T {
 			t.Fatalf("the channel of %s is closed", what)
 		}
 		return v
-	case <-time.After(10 * time.Second):
-		t.Fatalf("no %s within 10 s", what)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("no %s within 30 s", what)
 	}
 	panic("unreachable")
 }
@@ -73,8 +73,8 @@ func closed[T any](t *testing.T, what string, ch <-chan T) {
 		if ok {
 			t.Fatalf("%s: %+v instead of the end", what, v)
 		}
-	case <-time.After(10 * time.Second):
-		t.Fatalf("%s: no end within 10 s", what)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s: no end within 30 s", what)
 	}
 }
 
@@ -90,7 +90,7 @@ func (d *dialog[Q, A]) say(t *testing.T, replies ...*A) {
 		case d.replies <- a:
 		case <-d.ctx.Done():
 			t.Fatal("the stream has ended")
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("the stream takes no reply")
 		}
 	}

@@ -209,7 +209,7 @@ func TestMain(m *testing.M) {
 // leftBehind returns the stacks of goroutines that run code of the client, once there are none or after some time.
 func leftBehind() (stacks string) {
 	buf := make([]byte, 16<<20)
-	for range 1000 {
+	for range 6000 {
 		stacks = ""
 		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 			if strings.Contains(g, "quoin.dev/client.") {
@@ -226,7 +226,7 @@ func leftBehind() (stacks string) {
 
 // within returns a context for calls that must succeed.
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -234,13 +234,13 @@ func within(t *testing.T) context.Context {
 // eventually polls until the condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
 		select {
 		case <-deadline:
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -64,6 +64,10 @@ func TestLeaseCalls(t *testing.T) {
 	}
 }
 
+// longTTL is that of leases which a test renews: an answer that takes more than a third of it costs the stream. The first answer has a
+// third of DialTimeout.
+const longTTL = 12
+
 // renews expects a question about a lease and answers it.
 func renews(t *testing.T, d *renewal, id, ttl int64) {
 	t.Helper()
@@ -83,26 +87,27 @@ func keepAlive(t *testing.T, c client.Lease, ctx context.Context, id client.Leas
 }
 
 func TestKeepAlive(t *testing.T) {
+	t.Parallel()
 	m := start(t, &member{}, listen(t))
-	c := open(t, client.Config{}, m)
+	c := open(t, client.Config{DialTimeout: time.Minute}, m)
+	begin := time.Now()
 	a := keepAlive(t, c, t.Context(), 1)
 	d := next(t, "stream", m.renewals)
 	if d.header("hasleader") != "true" {
 		t.Error("the stream does not ask for a leader")
 	}
-	begin := time.Now()
-	renews(t, d, 1, 3)
-	if r := next(t, "answer", a); r.ID != 1 || r.TTL != 3 || r.Revision != 7 {
+	renews(t, d, 1, longTTL)
+	if r := next(t, "answer", a); r.ID != 1 || r.TTL != longTTL || r.Revision != 7 {
 		t.Errorf("got %+v", r)
 	}
-	renews(t, d, 1, 3)
-	if after := time.Since(begin); after < 900*time.Millisecond || after > 2900*time.Millisecond {
-		t.Errorf("a lease of 3 s was renewed after %v", after)
+	renews(t, d, 1, longTTL)
+	if after := time.Since(begin); after < longTTL*time.Second/3 || after > longTTL*time.Second {
+		t.Errorf("a lease of %d s was renewed after %v", longTTL, after)
 	}
 	next(t, "answer", a)
 	b := keepAlive(t, c, t.Context(), 2) // goes through the same stream
 	for d.request(t).ID != 2 {
-		d.say(t, &pb.LeaseKeepAliveResponse{ID: 1, TTL: 3})
+		d.say(t, &pb.LeaseKeepAliveResponse{ID: 1, TTL: longTTL})
 	}
 	d.say(t, &pb.LeaseKeepAliveResponse{ID: 2, TTL: 0})
 	closed(t, "the keep-alive of a lease that is gone", b)
@@ -112,8 +117,9 @@ func TestKeepAlive(t *testing.T) {
 }
 
 func TestKeepAliveOverBrokenStreams(t *testing.T) {
+	t.Parallel()
 	a, b := start(t, &member{}, listen(t)), start(t, &member{}, listen(t))
-	c := open(t, client.Config{BackoffWaitBetween: time.Millisecond}, a, b)
+	c := open(t, client.Config{DialTimeout: time.Minute, BackoffWaitBetween: time.Millisecond}, a, b)
 	ch := keepAlive(t, c, t.Context(), 1)
 	either := func() *renewal {
 		t.Helper()
@@ -122,7 +128,7 @@ func TestKeepAliveOverBrokenStreams(t *testing.T) {
 			return d
 		case d := <-b.renewals:
 			return d
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("no stream")
 		}
 		return nil
@@ -143,8 +149,8 @@ func TestKeepAliveOverBrokenStreams(t *testing.T) {
 		func(d *renewal) {},
 	} {
 		d := either()
-		renews(t, d, 1, 3)
-		if r := next(t, "answer", ch); r.TTL != 3 {
+		renews(t, d, 1, longTTL)
+		if r := next(t, "answer", ch); r.TTL != longTTL {
 			t.Errorf("got %+v", r)
 		}
 		end(d)
@@ -152,16 +158,17 @@ func TestKeepAliveOverBrokenStreams(t *testing.T) {
 }
 
 func TestKeepAliveEndsWithTheTime(t *testing.T) {
+	t.Parallel()
 	l := listen(t)
 	m := start(t, &member{}, l)
-	c := open(t, client.Config{}, m)
+	c := open(t, client.Config{DialTimeout: time.Minute}, m)
 	ch := keepAlive(t, c, t.Context(), 1)
 	renews(t, next(t, "stream", m.renewals), 1, 1)
 	begin := time.Now()
 	next(t, "answer", ch)
 	m.server.Stop()
 	closed(t, "the keep-alive", ch)
-	if after := time.Since(begin); after > 1500*time.Millisecond {
+	if after := time.Since(begin); after > 15*time.Second { // a lease without an answer has the time to connect
 		t.Errorf("a lease of 1 s was given up after %v", after)
 	}
 
@@ -172,34 +179,35 @@ func TestKeepAliveEndsWithTheTime(t *testing.T) {
 }
 
 func TestContextEndsKeepAlive(t *testing.T) {
+	t.Parallel()
 	m := start(t, &member{}, listen(t))
-	c := open(t, client.Config{}, m)
+	c := open(t, client.Config{DialTimeout: time.Minute}, m)
 	ctx, cancel := context.WithCancel(t.Context())
 	a, b := keepAlive(t, c, ctx, 1), keepAlive(t, c, t.Context(), 1)
 	d := next(t, "stream", m.renewals)
-	renews(t, d, 1, 2)
+	renews(t, d, 1, longTTL)
 	next(t, "answer", a)
 	next(t, "answer", b)
 	cancel()
 	closed(t, "the keep-alive", a)
-	renews(t, d, 1, 2) // for the other one
+	renews(t, d, 1, longTTL) // for the other one
 	next(t, "answer", b)
 
 	ctx, cancel = context.WithCancel(t.Context())
 	other := client.NewLease(c)
 	e := keepAlive(t, other, ctx, 2)
 	d = next(t, "stream", m.renewals)
-	renews(t, d, 2, 2)
+	renews(t, d, 2, longTTL)
 	next(t, "answer", e)
 	cancel()
 	closed(t, "the keep-alive", e)
 	select {
 	case <-d.ctx.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("the stream of no lease stays open")
 	}
 	f := keepAlive(t, other, t.Context(), 2) // begins anew
-	renews(t, next(t, "stream", m.renewals), 2, 2)
+	renews(t, next(t, "stream", m.renewals), 2, longTTL)
 	next(t, "answer", f)
 	other.Close()
 	closed(t, "the keep-alive", f)
@@ -211,18 +219,20 @@ func TestContextEndsKeepAlive(t *testing.T) {
 }
 
 func TestSlowReaderOfKeepAlive(t *testing.T) {
+	t.Parallel()
 	core, logs := observer.New(zapcore.WarnLevel)
 	m := start(t, &member{}, listen(t))
-	c := open(t, client.Config{Logger: zap.New(core)}, m)
+	c := open(t, client.Config{DialTimeout: time.Minute, Logger: zap.New(core)}, m)
 	fast, slow := keepAlive(t, c, t.Context(), 1), keepAlive(t, c, t.Context(), 1)
 	d := next(t, "stream", m.renewals)
-	const answers = client.LeaseResponseChSize + 4
+	const answers = client.LeaseResponseChSize + 2
 	for i := range answers {
 		d.request(t)
-		// A second's third passes before the next question.
-		d.say(t, &pb.LeaseKeepAliveResponse{Header: header(int64(i)), ID: 1, TTL: 1})
+		// A third of the time passes before the next question.
+		d.say(t, &pb.LeaseKeepAliveResponse{Header: header(int64(i)), ID: 1, TTL: 6})
 		next(t, "answer", fast)
 	}
+	keepAlive(t, c, t.Context(), 1) // waits until the last answer has been handed to both
 	for i := answers - client.LeaseResponseChSize; i < answers; i++ {
 		if r := next(t, "answer", slow); r.Revision != int64(i) {
 			t.Errorf("got answer %d, want %d", r.Revision, i)

@@ -70,7 +70,7 @@ func TestManyWatches(t *testing.T) {
 				b := make(chan client.WatchChan, 1)
 				b <- ch
 				began = append(began[1:], b)
-			case <-time.After(10 * time.Second):
+			case <-time.After(30 * time.Second):
 				t.Fatal("no watch")
 			}
 		}

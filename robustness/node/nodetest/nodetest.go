@@ -22,8 +22,12 @@ import (
 	"quoin.dev/quoin/robustness/node"
 )
 
-// timeout bounds every wait.
-const timeout = 30 * time.Second
+const (
+	// timeout bounds every wait.
+	timeout = 30 * time.Second
+	// askTimeout bounds one question to a probe.
+	askTimeout = 10 * time.Second
+)
 
 // Probe is the package of the program that the test runs.
 const Probe = "quoin.dev/quoin/robustness/node/nodetest/probe"
@@ -40,7 +44,7 @@ type lab struct {
 
 // Test holds a kind of host to the contract of package node.
 func Test(t *testing.T, newHost func() node.Host) {
-	ctx, cancel := context.WithTimeout(t.Context(), 4*timeout)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*timeout)
 	defer cancel()
 	root, err := build.Root(ctx)
 	if err != nil {
@@ -52,7 +56,7 @@ func Test(t *testing.T, newHost func() node.Host) {
 	}
 	host := newHost()
 	l := &lab{T: t, ctx: ctx, host: host, binary: binary, dir: t.TempDir(), client: &http.Client{
-		Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+		Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true},
 	}}
 	defer l.close()
 	first, second := l.node("first"), l.node("second")

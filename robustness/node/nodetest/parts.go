@@ -82,7 +82,7 @@ func pause(l *lab, first, _ node.Node) {
 	if _, err := l.get(first, "/from"); err == nil {
 		l.Error("a process that is stopped has answered")
 	}
-	l.client.Timeout = 2 * time.Second
+	l.client.Timeout = askTimeout
 	if first.PID() == 0 {
 		l.Error("a process that is stopped is gone")
 	}

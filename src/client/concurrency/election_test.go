@@ -75,7 +75,7 @@ func TestCampaignEnds(t *testing.T) {
 	m, c := serve(t)
 	must(t, concurrency.NewElection(session(t, c), "office").Campaign(within(t), "leader"))
 	ctx, cancel := context.WithCancel(t.Context())
-	s := session(t, c, concurrency.WithTTL(2))
+	s := session(t, c, concurrency.WithTTL(6))
 	e := concurrency.NewElection(s, "office")
 	got := make(chan error)
 	go func() { got <- e.Campaign(ctx, "candidate") }()

@@ -41,7 +41,7 @@ func session(t *testing.T, c *client.Client, opts ...concurrency.SessionOption) 
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -102,7 +102,7 @@ func TestSession(t *testing.T) {
 
 func TestSessionEndsWithItsLease(t *testing.T) {
 	m, c := serve(t)
-	s := session(t, c, concurrency.WithTTL(2))
+	s := session(t, c, concurrency.WithTTL(6))
 	m.Expire(int64(s.Lease()))
 	select {
 	case <-s.Done():
@@ -170,7 +170,7 @@ func TestLockOfALostSession(t *testing.T) {
 	for _, orphan := range []bool{true, false} {
 		holder := concurrency.NewMutex(session(t, c), "lock")
 		must(t, holder.Lock(within(t)))
-		s := session(t, c, concurrency.WithTTL(2))
+		s := session(t, c, concurrency.WithTTL(6))
 		if orphan {
 			s.Orphan() // it does not notice by itself
 		}

@@ -30,7 +30,7 @@ func TestRWMutex(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	s, err := concurrency.NewSession(c, concurrency.WithTTL(2))
+	s, err := concurrency.NewSession(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestRWMutex(t *testing.T) {
 	if err := b.RLock(); err != nil {
 		t.Fatal(err)
 	}
-	lost, err := concurrency.NewSession(c, concurrency.WithTTL(2))
+	lost, err := concurrency.NewSession(c, concurrency.WithTTL(6))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestRWMutex(t *testing.T) {
 // waits returns when a number of keys have a prefix.
 func waits(t *testing.T, c *client.Client, prefix string, n int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for {
 		r, err := c.Get(ctx, prefix, client.WithPrefix())

@@ -21,7 +21,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("a refusal takes a quorum too: %+v", r)
 	}
 	s.rangeErr = rpctypes.ErrGRPCNoLeader
-	r = s.run("", "status", "--command-timeout=300ms")
+	r = s.run("", "status", "--command-timeout=4s")
 	if want := "unavailable: 1 of 1 members with a vote work, this needs help now\n  a read that takes a quorum failed ("; r.code != 2 || !strings.HasPrefix(r.stdout, want) {
 		t.Errorf("%+v\nwant %q", r, want)
 	}

@@ -67,7 +67,7 @@ func (w *world) meet(server *tls.Config, client *tls.Config) (tls.ConnectionStat
 			return
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		secure := tls.Server(conn, server)
 		err = secure.Handshake()
 		if err == nil {
@@ -77,12 +77,12 @@ func (w *world) meet(server *tls.Config, client *tls.Config) (tls.ConnectionStat
 	}()
 	client = client.Clone()
 	client.ServerName = "127.0.0.1"
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", l.Addr().String(), client)
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 30 * time.Second}, "tcp", l.Addr().String(), client)
 	if err != nil {
 		return tls.ConnectionState{}, errors.Join(err, <-accepted)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	_, err = io.ReadFull(conn, make([]byte, 1))
 	return conn.ConnectionState(), errors.Join(err, <-accepted)
 }

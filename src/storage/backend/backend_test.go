@@ -263,7 +263,7 @@ func TestStalledDisk(t *testing.T) {
 			b.Commit(Applied{Index: uint64(i), Term: 1})
 		}
 	}()
-	gomega.NewWithT(t).Eventually(written.Load, 10*time.Second, time.Millisecond).Should(gomega.BeNumerically(">=", 16))
+	gomega.NewWithT(t).Eventually(written.Load, 20*time.Second, time.Millisecond).Should(gomega.BeNumerically(">=", 16))
 	v := b.View()
 	if _, _, ok := v.GetRevision(Revision{Main: 10}); !ok {
 		t.Fatal("a row is invisible while its flush is stalled")
@@ -392,7 +392,7 @@ func TestFailedFlushIsFatal(t *testing.T) {
 	b.Commit(Applied{Index: 1, Term: 1})
 	select {
 	case <-fatal:
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("no callback")
 	}
 	if b.Flush() == nil {

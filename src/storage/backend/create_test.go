@@ -67,7 +67,7 @@ func TestFileIsMadeOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {
-			b, err := Open(Options{Path: path, LockWait: 10 * time.Second})
+			b, err := Open(Options{Path: path, LockWait: time.Minute})
 			if err != nil {
 				t.Error(err)
 				return

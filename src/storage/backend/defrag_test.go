@@ -281,7 +281,7 @@ func TestUnsyncedDirectoryIsFatal(t *testing.T) {
 	want := hashOf(t, b)
 	_, _, err = b.Defragment(t.Context())
 	w.Expect(err).To(gomega.MatchError(broken))
-	w.Eventually(fatal, "10s").Should(gomega.Receive(gomega.MatchError(broken)))
+	w.Eventually(fatal, "20s").Should(gomega.Receive(gomega.MatchError(broken)))
 	b.PutRevision(Revision{Main: 900}, false, nil)
 	b.Commit(Applied{Index: 900, Term: 1})
 	w.Expect(b.Flush()).NotTo(gomega.Succeed())

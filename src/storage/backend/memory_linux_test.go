@@ -48,7 +48,7 @@ func TestMlockKeepsTheFileInMemory(t *testing.T) {
 	check(t, err)
 	w.Expect(locked(t)).NotTo(gomega.Equal(before), "the new file is locked as well")
 	check(t, b.Close())
-	w.Eventually(func() string { return locked(t) }, "10s").Should(gomega.Equal(before), "the old one is closed when nobody reads it any more")
+	w.Eventually(func() string { return locked(t) }, "20s").Should(gomega.Equal(before), "the old one is closed when nobody reads it any more")
 }
 
 func TestNoSyncSurvivesADefragmentation(t *testing.T) {

@@ -168,7 +168,7 @@ func TestSnapshotClosedWhileItIsSetAside(t *testing.T) {
 		_, err = io.CopyN(io.Discard, s, 64<<10)
 		check(t, err)
 		check(t, s.Close())
-		w.Eventually(func() uint64 { index, _ := b.Applied(); return index }).Should(gomega.BeNumerically("==", i+19))
+		w.Eventually(func() uint64 { index, _ := b.Applied(); return index }, "20s").Should(gomega.BeNumerically("==", i+19))
 	}
 	w.Eventually(func() []string { return scratchFiles(t, b) }, "20s").Should(gomega.BeEmpty())
 	w.Expect(openSnapshots(b)).To(gomega.BeZero())

@@ -18,7 +18,7 @@ func wait(t testing.TB, done <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("timed out")
 	}
 }
@@ -46,7 +46,7 @@ func TestCrashWhileCompacting(t *testing.T) {
 		return n
 	}
 	all := 15
-	for deadline := time.Now().Add(10 * time.Second); count(b) == all; { // polls for the first batch
+	for deadline := time.Now().Add(20 * time.Second); count(b) == all; { // polls for the first batch
 		if time.Now().After(deadline) {
 			t.Fatal("nothing was deleted")
 		}

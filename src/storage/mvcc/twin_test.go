@@ -354,7 +354,7 @@ func (w *twin) await() {
 	for _, done := range w.pending {
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			w.t.Fatal("a compaction did not end")
 		}
 	}

@@ -115,7 +115,7 @@ func TestModes(t *testing.T) {
 	info, err := vfs.OS().Stat(dir)
 	must(t, err)
 	g.Expect(info.Mode().Perm()).To(Equal(fs.FileMode(0o700)))
-	g.Eventually(func() string { return strings.Join(names(t, vfs.OS(), dir), " ") }).
+	g.Eventually(func() string { return strings.Join(names(t, vfs.OS(), dir), " ") }, "20s").
 		Should(Equal("0.tmp 0000000000000000-0000000000000000.wal"))
 	info, err = vfs.OS().Stat(filepath.Join(dir, "0000000000000000-0000000000000000.wal"))
 	must(t, err)
