@@ -55,7 +55,7 @@ func startAudited(t *testing.T, level audit.Level) *audited {
 	a.Server, err = Start(cfg, logger)
 	w.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(a.Stop)
-	w.Eventually(a.Serving(), "20s").Should(BeClosed())
+	w.Eventually(a.Serving(), "30s").Should(BeClosed())
 	conn := connect(t, a.ClientAddrs()[0].String())
 	a.auth, a.kv = pb.NewAuthClient(conn), pb.NewKVClient(conn)
 	ctx := t.Context()

@@ -171,7 +171,7 @@ func TestStreamsOfAConnectionAreBounded(t *testing.T) {
 	}()
 	w.Consistently(third, "200ms").ShouldNot(Receive(), "it waits")
 	cancel()
-	w.Eventually(third, "20s").Should(Receive(BeNil()))
+	w.Eventually(third, "30s").Should(Receive(BeNil()))
 
 	conn := connect(t, s.ClientAddrs()[0].String())
 	_, err := pb.NewKVClient(conn).Put(t.Context(), &pb.PutRequest{Key: []byte("x")})

@@ -204,6 +204,6 @@ func TestManySilentConnections(t *testing.T) {
 		w.Expect(getOver(t, s.PeerAddrs()[0].String(), showing(t, ca, alice))).To(Succeed())
 	}
 	dialing.Wait()
-	w.Eventually(runtime.NumGoroutine, "20s").Should(BeNumerically("<", before+len(ports)*1024+300))
+	w.Eventually(runtime.NumGoroutine, "30s").Should(BeNumerically("<", before+len(ports)*1024+300))
 	w.Expect(putOver(t, s.ClientAddrs()[0].String(), showing(t, ca, alice))).To(Succeed())
 }

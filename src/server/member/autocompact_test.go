@@ -24,7 +24,7 @@ func TestOldRevisionsAreCompacted(t *testing.T) {
 	for _, key := range []string{"a", "b", "c"} {
 		m.put(t, key, "1")
 	}
-	w.Eventually(compacted, "10s").Should(BeEquivalentTo(4))
+	w.Eventually(compacted, "30s").Should(BeEquivalentTo(4))
 	m.put(t, "d", "1")
-	w.Eventually(compacted, "10s").Should(BeEquivalentTo(5))
+	w.Eventually(compacted, "30s").Should(BeEquivalentTo(5))
 }

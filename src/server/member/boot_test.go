@@ -63,8 +63,8 @@ func TestRestartFromASnapshot(t *testing.T) {
 	for range 30 {
 		m.put(t, "a", "1")
 	}
-	w.Eventually(m.snapshots.last.Load, "10s").ShouldNot(BeZero())
-	w.Eventually(m.snapshots.taking.Load, "10s").Should(BeFalse())
+	w.Eventually(m.snapshots.last.Load, "30s").ShouldNot(BeZero())
+	w.Eventually(m.snapshots.taking.Load, "30s").Should(BeFalse())
 	before := m.hash(t)
 	m.Stop()
 	m = beginReady(t, cfg)

@@ -28,8 +28,7 @@ func TestWhatIsLeftOfLeasesIsRecordedAmongKin(t *testing.T) {
 	w := NewWithT(t)
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
-	w.Eventually(c.leader, "30s").ShouldNot(Equal(-1))
-	m := c.members[c.leader()]
+	m := c.members[c.awaitLeader(t)]
 	w.Eventually(m.company, "30s").Should(Equal(kin))
 	m.grant(t, 1, 1000, "part")
 	m.grant(t, 2, 2000, "whole")
@@ -45,7 +44,7 @@ func TestWhatIsLeftOfLeasesIsRecordedAmongKin(t *testing.T) {
 	}
 	w.Consistently(leases(m), 2*companyInterval).Should(ConsistOf(lease.Lease{ID: 1, TTL: 1000, RemainingTTL: 50}, lease.Lease{ID: 2, TTL: 2000}))
 
-	stranger := (c.leader() + 1) % 3
+	stranger := (place(c, m) + 1) % 3
 	inner := c.members[stranger].PeerHandler()
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner.ServeHTTP(anonymous{w}, r)
@@ -57,7 +56,7 @@ func TestWhatIsLeftOfLeasesIsRecordedAmongKin(t *testing.T) {
 	}
 	for i, m := range c.members {
 		if i != stranger {
-			w.Expect(m.company()).To(Equal(mixed))
+			w.Eventually(m.company, "30s").Should(Equal(mixed))
 		}
 	}
 

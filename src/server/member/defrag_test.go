@@ -38,7 +38,7 @@ func rewritten(t *testing.T, m *Member) mvcc.HashKV {
 	w.Expect(err).NotTo(HaveOccurred())
 	result, err := m.Propose(t.Context(), &pb.InternalRaftRequest{Compaction: &pb.CompactionRequest{Revision: now, Physical: true}})
 	w.Expect(err).NotTo(HaveOccurred())
-	w.Eventually(result.Physical, "20s").Should(BeClosed())
+	w.Eventually(result.Physical, "30s").Should(BeClosed())
 	m.put(t, "key0", "last") // the hash at the compacted revision is one of before
 	return m.hash(t)
 }
@@ -69,7 +69,7 @@ func TestDefragmentGoesOnWithoutItsCaller(t *testing.T) {
 	if err := m.Defragment(ctx); err != nil { // it may be quicker than that
 		w.Expect(err).To(MatchError(context.Canceled))
 	}
-	w.Eventually(func() int64 { return m.Status().DBSize }, "20s").Should(BeNumerically("<", size/2))
+	w.Eventually(func() int64 { return m.Status().DBSize }, "30s").Should(BeNumerically("<", size/2))
 }
 
 // TestInstallDuringDefragmentation: a received snapshot replaces the database at any moment of one (etcd#20271, etcd#20553).
@@ -120,7 +120,7 @@ func TestInstallDuringDefragmentation(t *testing.T) {
 			names, err := filepath.Glob(filepath.Join(m.cfg.SnapDir(), "db.tmp.*"))
 			w.Expect(err).NotTo(HaveOccurred())
 			return names
-		}, "20s").Should(Or(BeEmpty(), HaveLen(1)), "at most that of the defragmentation under way")
+		}, "30s").Should(Or(BeEmpty(), HaveLen(1)), "at most that of the defragmentation under way")
 	}
 	close(stop)
 	others.Wait()
@@ -147,7 +147,7 @@ func TestHashDoesNotHoldUpAnInstall(t *testing.T) {
 		_, err := m.HashKV(0)
 		hashed <- err
 	}()
-	w.Eventually(hashed, "20s").Should(Receive(MatchError(ErrStopped)), "nothing has replaced the state that was closed")
+	w.Eventually(hashed, "30s").Should(Receive(MatchError(ErrStopped)), "nothing has replaced the state that was closed")
 }
 
 func TestDefragmentAtStart(t *testing.T) {
@@ -156,7 +156,7 @@ func TestDefragmentAtStart(t *testing.T) {
 	m := beginReady(t, cfg)
 	rewritten(t, m)
 	status := m.Status()
-	w.Expect(status.DBSize - status.DBSizeInUse).To(BeNumerically(">", 1<<20))
+	w.Eventually(func() int64 { status = m.Status(); return status.DBSize - status.DBSizeInUse }, "30s").Should(BeNumerically(">", 1<<20))
 	m.Stop()
 	startWith := func(threshold uint) (*Member, string) {
 		core, logs := observer.New(zap.InfoLevel)
@@ -181,6 +181,6 @@ func TestDefragmentAtStart(t *testing.T) {
 	w.Expect(log).To(ContainSubstring("finished defragmenting the database"))
 	w.Expect(leftover).NotTo(BeAnExistingFile())
 	w.Expect(m.Status().DBSize).To(BeNumerically("<", status.DBSize/2))
-	w.Eventually(m.Ready(), "20s").Should(BeClosed())
+	w.Eventually(m.Ready(), "30s").Should(BeClosed())
 	w.Expect(m.get(t, "key3")).NotTo(BeEmpty())
 }

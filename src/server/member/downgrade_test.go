@@ -170,7 +170,7 @@ func TestMemberEndsBeforeAVersionThatItCanNotSpeak(t *testing.T) {
 		w.Expect(err).NotTo(HaveOccurred())
 		t.Cleanup(m.Stop)
 		if m.clusterVersion() == "" {
-			w.Eventually(m.Ready(), "20s").Should(BeClosed())
+			w.Eventually(m.Ready(), "30s").Should(BeClosed())
 			m.speaks(t, "3.7.0")
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -179,7 +179,7 @@ func TestMemberEndsBeforeAVersionThatItCanNotSpeak(t *testing.T) {
 			}()
 		}
 		var reason error
-		w.Eventually(gone, "20s").Should(Receive(&reason))
+		w.Eventually(gone, "30s").Should(Receive(&reason))
 		w.Expect(reason).To(MatchError(ContainSubstring("the cluster speaks version 3.8.0, this member only 3.7.3: start it with a version of at least 3.8")))
 		w.Expect(m.clusterVersion()).To(Equal("3.7.0"))
 		m.Stop()

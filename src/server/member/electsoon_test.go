@@ -19,11 +19,11 @@ func TestQuorumIsNoticed(t *testing.T) {
 	c.handlers[0].Store(&handler)
 	w.Expect(c.members[0].connectedQuorum()).To(BeFalse())
 	c.start(t, 1)
-	w.Eventually(c.members[0].connectedQuorum, "10s").Should(BeTrue())
+	w.Eventually(c.members[0].connectedQuorum, "30s").Should(BeTrue())
 	c.stop(1)
 	c.servers[1].CloseClientConnections()
 	c.servers[0].CloseClientConnections()
-	w.Eventually(c.members[0].connectedQuorum, "10s").Should(BeFalse())
+	w.Eventually(c.members[0].connectedQuorum, "30s").Should(BeFalse())
 	w.Expect(beginReady(t, alone(t)).connectedQuorum()).To(BeFalse(), "one member needs no connection")
 }
 

@@ -97,8 +97,7 @@ func TestRequestsOfADeposedLeaderAreProposedAgain(t *testing.T) {
 	w := NewWithT(t)
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
-	w.Eventually(c.leader, soon).ShouldNot(Equal(-1))
-	old := c.leader()
+	old := c.awaitLeader(t)
 	c.isolate(old)
 	end := c.members[old].proposed(t, "a")
 	other := c.members[(old+1)%3]

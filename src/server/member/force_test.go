@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	"go.etcd.io/raft/v3/raftpb"
@@ -36,7 +35,6 @@ func loseCluster(t *testing.T, adapt func(*config.Config)) *lost {
 	w := NewWithT(t)
 	c := &lost{trio: newTrio(t, func(cfg *config.Config) {
 		lenient(cfg)
-		cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 100*time.Millisecond, time.Second
 		if adapt != nil {
 			adapt(cfg)
 		}
@@ -128,7 +126,7 @@ func TestForcedToBeAlone(t *testing.T) {
 			_, all, err := m.AddMember(soonCtx(t), []string{n.url}, false)
 			w.Expect(err).NotTo(HaveOccurred())
 			n.start(t, all)
-			w.Eventually(n.Ready(), "20s").Should(BeClosed())
+			w.Eventually(n.Ready(), "30s").Should(BeClosed())
 			n.put(t, "a", "2")
 			expectSameMembers(t, m, n.Member)
 			w.Expect(n.hash(t)).To(Equal(m.hash(t)))
@@ -192,7 +190,7 @@ func TestForcedLearnerIsAVoter(t *testing.T) {
 	_, all, err := leader.AddMember(soonCtx(t), []string{n.url}, true)
 	w.Expect(err).NotTo(HaveOccurred())
 	n.start(t, all)
-	w.Eventually(n.Ready(), "20s").Should(BeClosed())
+	w.Eventually(n.Ready(), "30s").Should(BeClosed())
 	leader.put(t, "a", "1")
 	expectSameMembers(t, leader, n.Member)
 	for i := range c.members {
@@ -233,7 +231,7 @@ func TestRemovedMemberIsNotForced(t *testing.T) {
 	_, follower := c.leading(t)
 	_, err := follower.RemoveMember(soonCtx(t), follower.id)
 	w.Expect(err).NotTo(HaveOccurred())
-	w.Eventually(func() bool { return follower.cluster().IsRemoved(follower.id) }, "10s").Should(BeTrue())
+	w.Eventually(func() bool { return follower.cluster().IsRemoved(follower.id) }, "30s").Should(BeTrue())
 	follower.Stop()
 	cfg := *follower.cfg
 	cfg.Storage.ForceNewCluster = true
@@ -258,10 +256,7 @@ func TestForcedMemberListensToNobody(t *testing.T) {
 // A member that was forced to be alone while the others still run tells them that it has removed them. They know better.
 func TestForcedMemberDoesNotEndTheOthers(t *testing.T) {
 	w := NewWithT(t)
-	c := newTrio(t, func(cfg *config.Config) {
-		lenient(cfg)
-		cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 100*time.Millisecond, time.Second
-	})
+	c := newTrio(t, lenient)
 	var logged [3]*observer.ObservedLogs
 	for i := range c.cfgs {
 		var core zapcore.Core
@@ -286,7 +281,7 @@ func TestForcedMemberDoesNotEndTheOthers(t *testing.T) {
 		if i == rogue {
 			continue
 		}
-		w.Eventually(func() int { return logged[i].FilterMessageSnippet("a quorum does not know").Len() }, "20s").Should(BeNumerically(">", 0))
+		w.Eventually(func() int { return logged[i].FilterMessageSnippet("a quorum does not know").Len() }, "30s").Should(BeNumerically(">", 0))
 		m.put(t, "a", "2")
 		w.Expect(m.Removed()).NotTo(BeClosed())
 		w.Expect(m.Members()).To(HaveLen(3))

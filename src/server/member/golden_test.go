@@ -153,7 +153,7 @@ func serve(t *testing.T, cfg *config.Config) (*embed.Server, *grpc.ClientConn) {
 	s, err := embed.Start(cfg, zap.NewNop())
 	w.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(s.Stop)
-	w.Eventually(s.Serving(), "20s").Should(BeClosed())
+	w.Eventually(s.Serving(), "30s").Should(BeClosed())
 	conn, err := grpc.NewClient(s.ClientAddrs()[0].String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	w.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { _ = conn.Close() })

@@ -24,7 +24,8 @@ import (
 	"quoin.dev/storage/mvcc"
 )
 
-// settings are those of a member in a new directory, fast to elect, with the given advertised peer URL.
+// settings are those of a member in a new directory, with the given advertised peer URL. A busy machine that holds up a heartbeat
+// for a while must not make the members elect; a cluster that starts elects without waiting for that.
 func settings(t testing.TB, name, peerURL string) *config.Config {
 	t.Helper()
 	u, err := url.Parse(peerURL)
@@ -35,7 +36,7 @@ func settings(t testing.TB, name, peerURL string) *config.Config {
 	cfg.Name, cfg.DataDir = name, t.TempDir()
 	cfg.Cluster.InitialAdvertisePeerURLs = []url.URL{*u}
 	cfg.Cluster.InitialCluster = name + "=" + peerURL
-	cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 20*time.Millisecond, 200*time.Millisecond
+	cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 50*time.Millisecond, 2*time.Second
 	return cfg
 }
 
@@ -57,7 +58,7 @@ func begin(t testing.TB, cfg *config.Config) *Member {
 func beginReady(t testing.TB, cfg *config.Config) *Member {
 	t.Helper()
 	m := begin(t, cfg)
-	NewWithT(t).Eventually(m.Ready(), "20s").Should(BeClosed())
+	NewWithT(t).Eventually(m.Ready(), "30s").Should(BeClosed())
 	return m
 }
 
@@ -72,12 +73,16 @@ func refused(t testing.TB, cfg *config.Config) error {
 	return err
 }
 
-// put goes through the log of m.
+// put goes through the log of m, once more when it was sent to a leader that leads no more.
 func (m *Member) put(t testing.TB, key, value string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if _, err := m.Propose(ctx, &pb.InternalRaftRequest{Put: &pb.PutRequest{Key: []byte(key), Value: []byte(value)}}); err != nil {
+	err := ErrTimeoutLeaderFail
+	for errors.Is(err, ErrTimeoutLeaderFail) && ctx.Err() == nil {
+		_, err = m.Propose(ctx, &pb.InternalRaftRequest{Put: &pb.PutRequest{Key: []byte(key), Value: []byte(value)}})
+	}
+	if err != nil {
 		t.Fatalf("put %s: %v", key, err)
 	}
 }
@@ -88,8 +93,10 @@ func (m *Member) tryPut(t testing.TB, key string, timeout time.Duration) int64 {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	result, err := m.Propose(ctx, &pb.InternalRaftRequest{Put: &pb.PutRequest{Key: []byte(key)}})
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTimeoutLeaderFail) {
-		return 0
+	for _, late := range []error{context.DeadlineExceeded, ErrTimeout, ErrTimeoutLeaderFail, ErrTimeoutConnectionLost} {
+		if errors.Is(err, late) {
+			return 0
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -197,12 +204,26 @@ func (c *trio) heal() { c.isolated.Store(nil) }
 
 // leader is the place of the member that all running members see leading, -1 if they do not agree.
 func (c *trio) leader() int {
-	leads := -1
+	leads, known := -1, uint64(0)
 	for i, m := range c.members {
-		if c.handlers[i].Load() != nil && m.node.Leader() == m.id {
+		if c.handlers[i].Load() == nil {
+			continue
+		}
+		leader := m.node.Leader()
+		if leader == 0 || known != 0 && leader != known {
+			return -1
+		}
+		if known = leader; leader == m.id {
 			leads = i
 		}
 	}
+	return leads
+}
+
+// awaitLeader waits until the running members agree on a leader, and returns its place.
+func (c *trio) awaitLeader(t testing.TB) (leads int) {
+	t.Helper()
+	NewWithT(t).Eventually(func() int { leads = c.leader(); return leads }, "30s").ShouldNot(Equal(-1))
 	return leads
 }
 

@@ -14,6 +14,7 @@ import (
 	pb "quoin.dev/api/etcdserverpb"
 
 	"quoin.dev/server/auth"
+	"quoin.dev/server/config"
 	"quoin.dev/server/lease"
 )
 
@@ -31,7 +32,7 @@ func (m *Member) grant(t testing.TB, id, ttl int64, key string) {
 func TestLeasesEndByThemselves(t *testing.T) {
 	w := NewWithT(t)
 	m := beginReady(t, alone(t))
-	m.grant(t, 1, 1, "short")
+	m.grant(t, 1, 5, "short")
 	m.grant(t, 2, 1000, "long")
 	w.Eventually(func() string { return m.get(t, "short") }, "30s").Should(BeEmpty())
 	w.Expect(m.get(t, "long")).To(Equal("1"))
@@ -46,18 +47,20 @@ func TestLeasesEndByThemselves(t *testing.T) {
 	w.Expect(r.Keys).To(Equal([][]byte{[]byte("long")}))
 }
 
+// longReign is for tests that need the same leader from their beginning to their end.
+func longReign(cfg *config.Config) { cfg.Raft.ElectionTimeout = 10 * time.Second }
+
 // TestLeasesThroughAFollower: who does not lead asks the leader.
 func TestLeasesThroughAFollower(t *testing.T) {
 	w := NewWithT(t)
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
-	w.Eventually(c.leader, "30s").ShouldNot(Equal(-1))
-	follower := c.members[(c.leader()+1)%3]
-	follower.grant(t, -5, 2, "kept") // a client may choose a negative id (etcd#14239)
-	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+	follower := c.members[(c.awaitLeader(t)+1)%3]
+	follower.grant(t, -5, 6, "kept") // a client may choose a negative id (etcd#14239)
+	for until := time.Now().Add(7 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
 		ttl, err := follower.LeaseRenew(t.Context(), -5)
 		w.Expect(err).NotTo(HaveOccurred())
-		w.Expect(ttl).To(BeEquivalentTo(2))
+		w.Expect(ttl).To(BeEquivalentTo(6))
 	}
 	w.Expect(follower.get(t, "kept")).To(Equal("1"))
 	r, err := follower.LeaseTimeToLive(t.Context(), &pb.LeaseTimeToLiveRequest{ID: -5, Keys: true})
@@ -78,8 +81,7 @@ func TestLeasesOutliveTheirLeader(t *testing.T) {
 	w := NewWithT(t)
 	c := newTrio(t, nil)
 	c.start(t, 0, 1, 2)
-	w.Eventually(c.leader, "30s").ShouldNot(Equal(-1))
-	leader := c.leader()
+	leader := c.awaitLeader(t)
 	m := c.members[leader]
 	m.grant(t, 1, 100, "whole")
 	m.grant(t, 2, 1000, "part")
@@ -111,10 +113,9 @@ func TestLeasesOutliveTheirLeader(t *testing.T) {
 // renewed elsewhere.
 func TestARevokeOfAnotherTermGoesNowhere(t *testing.T) {
 	w := NewWithT(t)
-	c := newTrio(t, nil)
+	c := newTrio(t, longReign)
 	c.start(t, 0, 1, 2)
-	w.Eventually(c.leader, "30s").ShouldNot(Equal(-1))
-	leader := c.members[c.leader()]
+	leader := c.members[c.awaitLeader(t)]
 	leader.grant(t, 1, 1000, "kept")
 	term := leader.node.Term()
 	revoke := func(m *Member, term uint64) error {
@@ -139,10 +140,9 @@ func TestARevokeOfAnotherTermGoesNowhere(t *testing.T) {
 // leads. What it sends then ends nothing.
 func TestWhoOnceLedEndsNoLease(t *testing.T) {
 	w := NewWithT(t)
-	c := newTrio(t, nil)
+	c := newTrio(t, longReign)
 	c.start(t, 0, 1, 2)
-	w.Eventually(c.leader, "30s").ShouldNot(Equal(-1))
-	leader := c.leader()
+	leader := c.awaitLeader(t)
 	c.members[leader].grant(t, 1, 1000, "kept")
 	m := c.members[(leader+1)%3]
 	for _, term := range []uint64{m.node.Term() - 1, m.node.Term()} {

@@ -77,8 +77,7 @@ func soonCtx(t testing.TB) context.Context {
 // leading waits until the running members of c agree on a leader, and returns it and a follower.
 func (c *trio) leading(t testing.TB) (leader, follower *Member) {
 	t.Helper()
-	NewWithT(t).Eventually(c.leader, "20s").ShouldNot(Equal(-1))
-	leader = c.members[c.leader()]
+	leader = c.members[c.awaitLeader(t)]
 	for i, m := range c.members {
 		if m != leader && c.handlers[i].Load() != nil {
 			follower = m
@@ -98,7 +97,7 @@ func expectSameMembers(t testing.TB, members ...*Member) {
 			}
 		}
 		return true
-	}, "20s").Should(BeTrue())
+	}, "30s").Should(BeTrue())
 	want := members[0].Members()
 	for _, m := range members {
 		view := m.backend.View()
@@ -141,13 +140,13 @@ func TestMembersComeAndGo(t *testing.T) {
 	_, err = follower.PromoteMember(soonCtx(t), added.ID)
 	w.Expect(err).To(MatchError(ErrLearnerNotReady), "etcd#15096: it was never started")
 	n.start(t, all)
-	w.Eventually(n.Ready(), "20s").Should(BeClosed())
+	w.Eventually(n.Ready(), "30s").Should(BeClosed())
 	w.Expect(n.ID()).To(Equal(added.ID))
 	w.Expect(n.IsLearner()).To(BeTrue())
 	expectSameMembers(t, leader, follower, n.Member)
 
-	w.Eventually(func() error { _, err := follower.PromoteMember(soonCtx(t), added.ID); return err }, "20s").Should(Succeed())
-	w.Eventually(n.IsLearner, "20s").Should(BeFalse())
+	w.Eventually(func() error { _, err := follower.PromoteMember(soonCtx(t), added.ID); return err }, "30s").Should(Succeed())
+	w.Eventually(n.IsLearner, "30s").Should(BeFalse())
 	_, err = follower.PromoteMember(soonCtx(t), added.ID)
 	w.Expect(err).To(MatchError(membership.ErrNotLearner))
 	expectSameMembers(t, leader, follower, n.Member)
@@ -162,7 +161,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	all, err = n.RemoveMember(soonCtx(t), added.ID)
 	w.Expect(err).NotTo(HaveOccurred(), "it stays for its own answer")
 	w.Expect(all).To(HaveLen(3))
-	w.Eventually(n.Removed(), "10s").Should(BeClosed())
+	w.Eventually(n.Removed(), "30s").Should(BeClosed())
 	n.Stop()
 	expectSameMembers(t, c.members[:]...)
 	_, err = follower.RemoveMember(soonCtx(t), added.ID)
@@ -171,7 +170,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	w.Expect(err).To(MatchError(membership.ErrIDNotFound))
 
 	n.Member = begin(t, n.cfg) // it does not come back
-	w.Eventually(n.Removed(), "10s").Should(BeClosed())
+	w.Eventually(n.Removed(), "30s").Should(BeClosed())
 }
 
 // etcd#19557, etcd#21694: what a change did is still so after every member was restarted, with and without its database.
@@ -185,7 +184,7 @@ func TestChangesOfMembershipSurviveRestarts(t *testing.T) {
 	voter, all, err := leader.AddMember(soonCtx(t), []string{n.url}, true)
 	w.Expect(err).NotTo(HaveOccurred())
 	n.start(t, all)
-	w.Eventually(func() error { _, err := follower.PromoteMember(soonCtx(t), voter.ID); return err }, "20s").Should(Succeed())
+	w.Eventually(func() error { _, err := follower.PromoteMember(soonCtx(t), voter.ID); return err }, "30s").Should(Succeed())
 	learner, _, err := leader.AddMember(soonCtx(t), []string{"http://127.0.0.1:2"}, true)
 	w.Expect(err).NotTo(HaveOccurred())
 	_, err = leader.UpdateMember(soonCtx(t), learner.ID, []string{"http://127.0.0.1:3"})
@@ -210,14 +209,14 @@ func TestChangesOfMembershipSurviveRestarts(t *testing.T) {
 func TestStrictReconfigurationRules(t *testing.T) {
 	w := NewWithT(t)
 	c := newTrio(t, nil)
+	now := time.Now()
 	c.start(t, 0, 1, 2)
 	leader, follower := c.leading(t)
-	w.Eventually(func() int { return leader.steady(leader.voters(), time.Now().Add(time.Minute)) }, "10s").Should(Equal(3))
-	now := time.Now()
+	w.Eventually(func() int { return leader.steady(leader.voters(), time.Now().Add(time.Minute)) }, "30s").Should(Equal(3))
 	w.Expect(leader.mayAdd(false, now)).To(MatchError(ErrUnhealthy), "the others are not connected for long enough")
 	w.Expect(leader.mayAdd(true, now)).To(MatchError(ErrUnhealthy))
 	w.Expect(leader.mayRemove(follower.id, now)).To(MatchError(ErrUnhealthy))
-	now = now.Add(time.Minute)
+	now = time.Now().Add(time.Minute)
 	w.Expect(leader.mayAdd(false, now)).To(Succeed())
 	w.Expect(leader.mayAdd(true, now)).To(Succeed())
 	w.Expect(leader.mayRemove(follower.id, now)).To(Succeed())
@@ -226,7 +225,7 @@ func TestStrictReconfigurationRules(t *testing.T) {
 
 	c.stop(slices.Index(c.members[:], follower))
 	other, _ := c.leading(t)
-	w.Eventually(func() int { return other.steady(other.voters(), time.Now().Add(time.Minute)) }, "10s").Should(Equal(2))
+	w.Eventually(func() int { return other.steady(other.voters(), time.Now().Add(time.Minute)) }, "30s").Should(Equal(2))
 	now = time.Now().Add(time.Minute)
 	w.Expect(other.mayAdd(false, now)).To(MatchError(ErrUnhealthy))
 	w.Expect(other.mayRemove(other.id, now)).To(MatchError(ErrUnhealthy))
@@ -256,7 +255,7 @@ func TestLeaderIsRemovedWithoutAPause(t *testing.T) {
 			w := NewWithT(t)
 			c := newTrio(t, func(cfg *config.Config) {
 				lenient(cfg)
-				cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 100*time.Millisecond, 20*time.Second
+				cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 100*time.Millisecond, 40*time.Second
 			})
 			for i := range c.cfgs {
 				c.members[i] = begin(t, c.cfgs[i])
@@ -266,7 +265,7 @@ func TestLeaderIsRemovedWithoutAPause(t *testing.T) {
 			w.Eventually(func() <-chan struct{} { // nobody wants to wait for the election timeout
 				c.members[0].node.Campaign()
 				return c.members[0].Ready()
-			}, "20s", "100ms").Should(BeClosed())
+			}, "30s", "500ms").Should(BeClosed())
 			leader, follower := c.leading(t)
 			at := leader
 			if through != "itself" {
@@ -276,8 +275,8 @@ func TestLeaderIsRemovedWithoutAPause(t *testing.T) {
 			w.Expect(err).NotTo(HaveOccurred())
 			w.Expect(left).To(HaveLen(2))
 			// One that is forwarded to a leader on its way out may be lost, so it may have to be repeated.
-			w.Eventually(func() int64 { return follower.tryPut(t, "a", 3*time.Second) }, "15s").ShouldNot(BeZero())
-			w.Eventually(leader.Removed(), "10s").Should(BeClosed())
+			w.Eventually(func() int64 { return follower.tryPut(t, "a", 3*time.Second) }, "30s").ShouldNot(BeZero())
+			w.Eventually(leader.Removed(), "30s").Should(BeClosed())
 			w.Expect(follower.node.Leader()).NotTo(Equal(leader.id))
 		})
 	}
@@ -298,7 +297,7 @@ func TestChangesOfMembershipAtOnce(t *testing.T) {
 	for range 12 {
 		w.Expect(<-results).To(Succeed())
 	}
-	w.Eventually(c.members[0].Members, "10s").Should(HaveLen(15))
+	w.Eventually(c.members[0].Members, "30s").Should(HaveLen(15))
 	expectSameMembers(t, c.members[:]...)
 }
 
@@ -334,7 +333,7 @@ func TestMoveLeader(t *testing.T) {
 	w.Expect(leader.MoveLeader(soonCtx(t), follower.id)).To(Succeed())
 	w.Expect(leader.node.Leader()).To(Equal(follower.id))
 	w.Expect(leader.node.Term()).To(Equal(term + 1))
-	w.Eventually(follower.node.Leader, "10s").Should(Equal(follower.id))
+	w.Eventually(follower.node.Leader, "30s").Should(Equal(follower.id))
 
 	c.stop(slices.Index(c.members[:], leader))
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

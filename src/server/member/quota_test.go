@@ -57,7 +57,7 @@ func TestFullDatabaseRefusesWhatGrowsIt(t *testing.T) {
 	w.Expect(err).To(MatchError(apply.ErrNoSpace))
 	w.Expect(n).To(BeNumerically(">", 10), "there was room for these")
 	full := fmt.Sprintf("%x NOSPACE", m.id)
-	w.Eventually(func() []string { return m.raised(t) }, "10s").Should(Equal([]string{full}))
+	w.Eventually(func() []string { return m.raised(t) }, "30s").Should(Equal([]string{full}))
 
 	check := func() {
 		t.Helper()
@@ -82,7 +82,7 @@ func TestFullDatabaseRefusesWhatGrowsIt(t *testing.T) {
 	m.disarm(t, pb.AlarmType_NOSPACE)
 	w.Expect(m.raised(t)).To(BeEmpty())
 	w.Expect(m.do(t, putOf("large", smallQuota))).To(MatchError(apply.ErrNoSpace))
-	w.Eventually(func() []string { return m.raised(t) }, "10s").Should(Equal([]string{full}))
+	w.Eventually(func() []string { return m.raised(t) }, "30s").Should(Equal([]string{full}))
 	m.Stop()
 
 	cfg.Storage.QuotaBytes = -1
@@ -107,7 +107,7 @@ func TestQuotaIsHeldAgainstWhatIsApplied(t *testing.T) {
 		})
 	}
 	puts.Wait()
-	w.Eventually(func() []string { return m.raised(t) }, "10s").Should(HaveLen(1))
+	w.Eventually(func() []string { return m.raised(t) }, "30s").Should(HaveLen(1))
 	w.Expect(m.do(t, putOf("small", 1))).To(MatchError(apply.ErrNoSpace))
 }
 
@@ -118,13 +118,14 @@ func TestSmallestQuotaStopsTheCluster(t *testing.T) {
 	c.cfgs[0].Storage.QuotaBytes = smallQuota
 	c.start(t, 0, 1, 2)
 	c.stop(2)
+	c.awaitLeader(t)
 	w.Expect(c.members[1].do(t, putOf("large", smallQuota))).To(Succeed())
 	full := []string{fmt.Sprintf("%x NOSPACE", c.members[0].id)}
-	w.Eventually(func() []string { return c.members[1].raised(t) }, "10s").Should(Equal(full))
+	w.Eventually(func() []string { return c.members[1].raised(t) }, "30s").Should(Equal(full))
 	for range 50 {
 		w.Expect(c.members[1].do(t, putOf("small", 1))).To(MatchError(apply.ErrNoSpace))
 	}
-	w.Eventually(func() uint64 { return c.members[c.leader()].snapshots.last.Load() }, "10s").Should(BeNumerically(">", 20))
+	w.Eventually(func() uint64 { return c.members[c.awaitLeader(t)].snapshots.last.Load() }, "30s").Should(BeNumerically(">", 20))
 	c.start(t, 2)
 	w.Expect(c.members[2].ReadIndex(t.Context())).To(Succeed())
 	w.Expect(c.members[2].raised(t)).To(Equal(full))

@@ -74,7 +74,7 @@ func TestSentDatabaseEndsAtItsPlace(t *testing.T) {
 func quiet(t *testing.T) *Member {
 	t.Helper()
 	m := beginReady(t, alone(t))
-	NewWithT(t).Eventually(m.storageVersion, "20s").ShouldNot(BeEmpty())
+	NewWithT(t).Eventually(m.storageVersion, "30s").ShouldNot(BeEmpty())
 	m.put(t, "a", "1")
 	return m
 }

@@ -24,8 +24,7 @@ func TestThreeMembersHoldTheSame(t *testing.T) {
 			w.Expect(reader.get(t, "from")).To(Equal(strconv.Itoa(i)))
 		}
 	}
-	w.Eventually(c.leader, "10s").ShouldNot(Equal(-1))
-	gone := c.leader()
+	gone := c.awaitLeader(t)
 	c.stop(gone)
 	left := c.members[(gone+1)%3]
 	left.put(t, "without", "it")
@@ -43,8 +42,7 @@ func TestMemberIsBroughtUpToDateBySnapshot(t *testing.T) {
 	w := NewWithT(t)
 	c := newTrio(t, func(cfg *config.Config) { cfg.Raft.SnapshotCount, cfg.Raft.SnapshotCatchupEntries = 20, 5 })
 	c.start(t, 0, 1, 2)
-	w.Eventually(c.leader, "10s").ShouldNot(Equal(-1))
-	late := (c.leader() + 1) % 3
+	late := (c.awaitLeader(t) + 1) % 3
 	c.stop(late)
 	from := c.members[(late+1)%3]
 	for i := range 100 {
@@ -52,7 +50,7 @@ func TestMemberIsBroughtUpToDateBySnapshot(t *testing.T) {
 	}
 	for i, m := range c.members {
 		if i != late {
-			w.Eventually(func() uint64 { first, _ := m.log.FirstIndex(); return first }, "10s").Should(BeNumerically(">", 20), "the log is cut")
+			w.Eventually(func() uint64 { first, _ := m.log.FirstIndex(); return first }, "30s").Should(BeNumerically(">", 20), "the log is cut")
 		}
 	}
 	for range 2 {
@@ -105,7 +103,7 @@ func TestWithoutAQuorum(t *testing.T) {
 	c.stop(1)
 	c.stop(2)
 	m := c.members[0]
-	w.Eventually(m.node.Leader, "10s").Should(BeZero())
+	w.Eventually(m.node.Leader, "30s").Should(BeZero())
 	w.Expect(m.get(t, "a")).To(Equal("1"))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -135,5 +133,5 @@ func TestStoppedMembersLeaveNothingRunning(t *testing.T) {
 			}
 		}
 		return strings.Join(left, "\n\n")
-	}, "10s").Should(BeEmpty())
+	}, "30s").Should(BeEmpty())
 }

@@ -73,9 +73,8 @@ func TestWatchesOutliveASnapshot(t *testing.T) {
 	g := NewWithT(t)
 	c := newTrio(t, func(cfg *config.Config) { cfg.Raft.SnapshotCount, cfg.Raft.SnapshotCatchupEntries = 20, 5 })
 	c.start(t, 0, 1, 2)
-	g.Eventually(c.leader, "10s").ShouldNot(Equal(-1))
-	from := c.members[c.leader()]
-	late := (c.leader() + 1) % 3
+	from := c.members[c.awaitLeader(t)]
+	late := (place(c, from) + 1) % 3
 	m := c.members[late]
 	for i := range 5 {
 		from.put(t, "k", strconv.Itoa(i))

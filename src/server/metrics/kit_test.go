@@ -41,7 +41,7 @@ func freeURL(t *testing.T) url.URL {
 	}
 }
 
-// settings are those of the members of a new cluster.
+// settings are those of the members of a new cluster, whose leader stays on a busy machine as well.
 func settings(t *testing.T, members int) (all []*config.Config) {
 	t.Helper()
 	var initial []string
@@ -51,7 +51,7 @@ func settings(t *testing.T, members int) (all []*config.Config) {
 		cfg.ListenClientURLs = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 		cfg.ListenPeerURLs = []url.URL{freeURL(t)}
 		cfg.Cluster.InitialAdvertisePeerURLs = cfg.ListenPeerURLs
-		cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 50*time.Millisecond, 500*time.Millisecond
+		cfg.Raft.HeartbeatInterval, cfg.Raft.ElectionTimeout = 50*time.Millisecond, 5*time.Second
 		initial = append(initial, cfg.Name+"="+cfg.ListenPeerURLs[0].String())
 		all = append(all, cfg)
 	}

@@ -93,7 +93,7 @@ func TestPortTellsTheProtocolsApart(t *testing.T) {
 			w.Consistently(saw, "50ms").ShouldNot(Receive(), "nobody is told")
 			continue
 		}
-		w.Eventually(saw, "10s").Should(Receive(Equal(sent)), "every byte, from the first on")
+		w.Eventually(saw, "30s").Should(Receive(Equal(sent)), "every byte, from the first on")
 	}
 	w.Expect(s.grpcSaw).To(BeEmpty())
 	w.Expect(s.httpSaw).To(BeEmpty())
@@ -111,7 +111,7 @@ func TestPortWaitsForSlowFirstBytes(t *testing.T) {
 		}
 	}
 	w.Expect(conn.CloseWrite()).To(Succeed())
-	w.Eventually(s.grpcSaw, "10s").Should(Receive(Equal(preface)))
+	w.Eventually(s.grpcSaw, "30s").Should(Receive(Equal(preface)))
 }
 
 // gone reports whether the other side has ended a connection.
@@ -128,14 +128,14 @@ func isTimeout(err error) bool {
 
 func TestPortCutsWhoDoesNotSpeak(t *testing.T) {
 	w := NewWithT(t)
-	s := newSplitUp(t, listenLoopback(t), 100*time.Millisecond)
+	s := newSplitUp(t, listenLoopback(t), 3*time.Second) // time enough for those who speak
 	silent, hesitant, decided := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
 	_, err := hesitant.Write([]byte("PR"))
 	w.Expect(err).NotTo(HaveOccurred())
 	_, err = decided.Write([]byte("GE"))
 	w.Expect(err).NotTo(HaveOccurred())
-	w.Eventually(func() bool { return gone(silent) }, "10s").Should(BeTrue())
-	w.Eventually(func() bool { return gone(hesitant) }, "10s").Should(BeTrue())
+	w.Eventually(func() bool { return gone(silent) }, "30s").Should(BeTrue())
+	w.Eventually(func() bool { return gone(hesitant) }, "30s").Should(BeTrue())
 	w.Consistently(func() bool { return gone(decided) }, "200ms").Should(BeFalse(), "its pace is for its server to judge")
 }
 
@@ -146,11 +146,11 @@ func TestClosedPortLeavesNobodyWaiting(t *testing.T) {
 	silent, decided := dial(t, s.Addr()), dial(t, s.Addr())
 	_, err := decided.Write([]byte("GET /"))
 	w.Expect(err).NotTo(HaveOccurred())
-	w.Eventually(s.undecided.Len, "10s").Should(Equal(2))
+	w.Eventually(s.undecided.Len, "30s").Should(Equal(2))
 	start := time.Now()
 	w.Expect(s.Close()).To(Succeed())
-	w.Expect(time.Since(start)).To(BeNumerically("<", 10*time.Second))
-	w.Eventually(func() bool { return gone(silent) && gone(decided) }, "10s").Should(BeTrue())
+	w.Expect(time.Since(start)).To(BeNumerically("<", 30*time.Second))
+	w.Eventually(func() bool { return gone(silent) && gone(decided) }, "30s").Should(BeTrue())
 	_, err = s.GRPC.Accept()
 	w.Expect(err).To(MatchError(net.ErrClosed))
 	_, err = s.HTTP.Accept()
@@ -168,16 +168,16 @@ func TestFullPortServesOthers(t *testing.T) {
 		}
 	}()
 	first, second, third := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
-	w.Eventually(func() bool { return gone(first) }, "10s").Should(BeTrue())
+	w.Eventually(func() bool { return gone(first) }, "30s").Should(BeTrue())
 	_, err := io.WriteString(dial(t, s.Addr()), "GET /")
 	w.Expect(err).NotTo(HaveOccurred())
 	var conn net.Conn
-	w.Eventually(served, "10s").Should(Receive(&conn))
+	w.Eventually(served, "30s").Should(Receive(&conn))
 	defer conn.Close()
-	w.Eventually(func() bool { return gone(second) }, "10s").Should(BeTrue())
+	w.Eventually(func() bool { return gone(second) }, "30s").Should(BeTrue())
 	w.Expect(gone(third)).To(BeFalse())
 	w.Expect(s.Close()).To(Succeed())
-	w.Eventually(func() bool { return gone(third) }, "10s").Should(BeTrue())
+	w.Eventually(func() bool { return gone(third) }, "30s").Should(BeTrue())
 }
 
 func TestPortServesHTTP(t *testing.T) {

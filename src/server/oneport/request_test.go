@@ -273,7 +273,7 @@ func TestSilentGRPCConnectionIsServed(t *testing.T) {
 			}
 		}
 	}
-	w.Eventually(s.undecided.Len, "10s").Should(BeZero(), "it takes no place of those who have not spoken yet")
+	w.Eventually(s.undecided.Len, "30s").Should(BeZero(), "it takes no place of those who have not spoken yet")
 }
 
 // Who says much and asks nothing is left to gRPC, whose server knows what to do about it.

@@ -289,7 +289,7 @@ func TestSlowHeadersAndBodiesAreCutOff(t *testing.T) { // etcd#22143
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.WriteString(conn, sent); err != nil {
 			t.Fatal(err)
 		}

@@ -251,7 +251,7 @@ func TestStopAbortsAReceivingSnapshot(t *testing.T) {
 	eventually(t, "the receiver is at work", func() bool { return len(members[1].receiving) == 1 })
 	before := time.Now()
 	members[1].Stop()
-	if took := time.Since(before); took > time.Second {
+	if took := time.Since(before); took > 4*time.Second { // less than any timeout there is
 		t.Errorf("Stop took %v", took)
 	}
 	close(more)

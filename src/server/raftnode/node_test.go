@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	. "github.com/onsi/gomega"
@@ -43,6 +44,17 @@ func (d *disk) Sync() error {
 	d.synced = len(d.written)
 	d.syncs++
 	return nil
+}
+
+// hang lets no Sync begin any more, until there are tokens again.
+func (d *disk) hang() {
+	for {
+		select {
+		case <-d.gate:
+		default:
+			return
+		}
+	}
 }
 
 // log records what a member applied.
@@ -119,6 +131,8 @@ func (l confLog) Apply(entries []*raftpb.Entry) {
 	l.log.Apply(entries)
 }
 
+// newGroup starts nodes whose election timeout is short. The caller is in a bubble: there a machine that is slow does not make
+// them elect, which would lose proposals.
 func newGroup(t *testing.T, size int, prepare func(*disk)) *group {
 	t.Helper()
 	g := &group{nodes: map[uint64]*Node{}, logs: map[uint64]*log{}, disks: map[uint64]*disk{}, fatal: make(chan error, size), cut: map[uint64]bool{}}
@@ -187,84 +201,88 @@ func (g *group) leader() uint64 {
 }
 
 func TestProposalsReachEveryMemberInOneOrder(t *testing.T) {
-	w := NewWithT(t)
-	g := newGroup(t, 3, nil)
-	w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-	var want []string
-	for i := range 200 {
-		data := fmt.Sprint("p", i)
-		want = append(want, data)
-		w.Expect(g.nodes[uint64(i%3+1)].Propose(Proposal{Data: []byte(data)})).To(Succeed())
-	}
-	w.Eventually(func() []string { return g.logs[1].list() }, "10s").Should(ConsistOf(want))
-	for id := uint64(2); id <= 3; id++ {
-		w.Eventually(func() []string { return g.logs[id].list() }, "10s").Should(Equal(g.logs[1].list()))
-	}
-	for _, l := range g.logs {
-		w.Expect(l.early).To(BeFalse(), "a member applied what its own disk did not have")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWithT(t)
+		g := newGroup(t, 3, nil)
+		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
+		var want []string
+		for i := range 200 {
+			data := fmt.Sprint("p", i)
+			want = append(want, data)
+			w.Expect(g.nodes[uint64(i%3+1)].Propose(Proposal{Data: []byte(data)})).To(Succeed())
+		}
+		w.Eventually(func() []string { return g.logs[1].list() }, "10s").Should(ConsistOf(want))
+		for id := uint64(2); id <= 3; id++ {
+			w.Eventually(func() []string { return g.logs[id].list() }, "10s").Should(Equal(g.logs[1].list()))
+		}
+		for _, l := range g.logs {
+			w.Expect(l.early).To(BeFalse(), "a member applied what its own disk did not have")
+		}
+	})
 }
 
 // etcd#14370: with one member there is nobody else to wait for, and it acknowledged before its own disk had the entry.
 func TestOneMemberWaitsForItsDisk(t *testing.T) {
-	w := NewWithT(t)
-	g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 1000) })
-	d := g.disks[1]
-	for range 3 {
-		d.gate <- struct{}{} // founding, electing itself, its first entry
-	}
-	g.nodes[1].Campaign()
-	w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-	for len(d.gate) > 0 { // the disk is stuck from here on
-		<-d.gate
-	}
-	w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("x")})).To(Succeed())
-	w.Consistently(func() []string { return g.logs[1].list() }, "200ms").Should(BeEmpty())
-	for range 10 {
-		d.gate <- struct{}{}
-	}
-	w.Eventually(func() []string { return g.logs[1].list() }, "10s").Should(Equal([]string{"x"}))
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWithT(t)
+		g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 1000) })
+		d := g.disks[1]
+		for range 3 {
+			d.gate <- struct{}{} // founding, electing itself, its first entry
+		}
+		g.nodes[1].Campaign()
+		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
+		d.hang() // the disk is stuck from here on
+		w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("x")})).To(Succeed())
+		w.Consistently(func() []string { return g.logs[1].list() }, "200ms").Should(BeEmpty())
+		for range 10 {
+			d.gate <- struct{}{}
+		}
+		w.Eventually(func() []string { return g.logs[1].list() }, "10s").Should(Equal([]string{"x"}))
+	})
 }
 
 func TestManyProposalsShareOneSync(t *testing.T) {
-	w := NewWithT(t)
-	g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 10_000) })
-	d := g.disks[1]
-	for range 100 {
-		d.gate <- struct{}{}
-	}
-	g.nodes[1].Campaign()
-	w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-	for len(d.gate) > 0 {
-		<-d.gate
-	}
-	for i := range 500 {
-		w.Expect(g.nodes[1].Propose(Proposal{Data: []byte(fmt.Sprint(i))})).To(Succeed())
-	}
-	g.nodes[1].Status() // comes behind them, so the core has seen them all
-	d.mu.Lock()
-	before := d.syncs
-	d.mu.Unlock()
-	for range 1000 {
-		d.gate <- struct{}{}
-	}
-	w.Eventually(func() int { return len(g.logs[1].list()) }, "10s").Should(Equal(500))
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	w.Expect(d.syncs - before).To(BeNumerically("<", 50))
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWithT(t)
+		g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 10_000) })
+		d := g.disks[1]
+		for range 100 {
+			d.gate <- struct{}{}
+		}
+		g.nodes[1].Campaign()
+		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
+		d.hang()
+		for i := range 500 {
+			w.Expect(g.nodes[1].Propose(Proposal{Data: []byte(fmt.Sprint(i))})).To(Succeed())
+		}
+		g.nodes[1].Status() // comes behind them, so the core has seen them all
+		d.mu.Lock()
+		before := d.syncs
+		d.mu.Unlock()
+		for range 1000 {
+			d.gate <- struct{}{}
+		}
+		w.Eventually(func() int { return len(g.logs[1].list()) }, "10s").Should(Equal(500))
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		w.Expect(d.syncs - before).To(BeNumerically("<", 50))
+	})
 }
 
 func TestFailedSyncStopsBeforeAcknowledging(t *testing.T) {
-	w := NewWithT(t)
-	g := newGroup(t, 1, nil)
-	g.nodes[1].Campaign()
-	w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-	g.disks[1].mu.Lock()
-	g.disks[1].failSync = errors.New("the disk is gone")
-	g.disks[1].mu.Unlock()
-	w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("x")})).To(Succeed())
-	w.Eventually(g.fatal, "10s").Should(Receive(MatchError(ContainSubstring("the disk is gone"))))
-	w.Consistently(func() []string { return g.logs[1].list() }, "200ms").Should(BeEmpty())
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWithT(t)
+		g := newGroup(t, 1, nil)
+		g.nodes[1].Campaign()
+		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
+		g.disks[1].mu.Lock()
+		g.disks[1].failSync = errors.New("the disk is gone")
+		g.disks[1].mu.Unlock()
+		w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("x")})).To(Succeed())
+		w.Eventually(g.fatal, "10s").Should(Receive(MatchError(ContainSubstring("the disk is gone"))))
+		w.Consistently(func() []string { return g.logs[1].list() }, "200ms").Should(BeEmpty())
+	})
 }
 
 // patience is an owner that waits until it is told not to.
@@ -282,74 +300,78 @@ func (p *patience) Gone() bool {
 func (*patience) Taken(uint64, bool) {}
 
 func TestProposalsWithoutALeaderWaitOrAreWithdrawn(t *testing.T) {
-	w := NewWithT(t)
-	g := newGroup(t, 3, nil)
-	w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-	g.mu.Lock()
-	g.cut[1] = true
-	g.mu.Unlock()
-	w.Eventually(g.nodes[1].Leader, "10s").Should(BeZero())
-	impatient := &patience{}
-	w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("withdrawn"), Owner: impatient})).To(Succeed())
-	w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("kept"), Owner: &patience{}})).To(Succeed())
-	impatient.mu.Lock()
-	impatient.over = true
-	impatient.mu.Unlock()
-	g.nodes[1].Status() // the core has seen both
-	g.mu.Lock()
-	g.cut[1] = false
-	g.mu.Unlock()
-	for id := range g.nodes {
-		w.Eventually(func() []string { return g.logs[id].list() }, "10s").Should(ContainElement("kept"))
-		w.Expect(g.logs[id].list()).NotTo(ContainElement("withdrawn"))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWithT(t)
+		g := newGroup(t, 3, nil)
+		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
+		g.mu.Lock()
+		g.cut[1] = true
+		g.mu.Unlock()
+		w.Eventually(g.nodes[1].Leader, "10s").Should(BeZero())
+		impatient := &patience{}
+		w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("withdrawn"), Owner: impatient})).To(Succeed())
+		w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("kept"), Owner: &patience{}})).To(Succeed())
+		impatient.mu.Lock()
+		impatient.over = true
+		impatient.mu.Unlock()
+		g.nodes[1].Status() // the core has seen both
+		g.mu.Lock()
+		g.cut[1] = false
+		g.mu.Unlock()
+		for id := range g.nodes {
+			w.Eventually(func() []string { return g.logs[id].list() }, "10s").Should(ContainElement("kept"))
+			w.Expect(g.logs[id].list()).NotTo(ContainElement("withdrawn"))
+		}
+	})
 }
 
 func TestInboxIsBounded(t *testing.T) {
-	w := NewWithT(t)
-	g := newGroup(t, 3, nil)
-	g.mu.Lock()
-	for id := range g.nodes {
-		g.cut[id] = true
-	}
-	g.mu.Unlock()
-	w.Eventually(func() uint64 { return g.nodes[1].Leader() }, "10s").Should(BeZero())
-	for range maxPendingProposals {
-		if err := g.nodes[1].Propose(Proposal{Data: []byte("x")}); err != nil {
-			w.Expect(err).To(MatchError(ErrTooManyProposals))
-			return
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWithT(t)
+		g := newGroup(t, 3, nil)
+		g.mu.Lock()
+		for id := range g.nodes {
+			g.cut[id] = true
 		}
-	}
-	w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("x")})).To(MatchError(ErrTooManyProposals))
+		g.mu.Unlock()
+		w.Eventually(func() uint64 { return g.nodes[1].Leader() }, "10s").Should(BeZero())
+		for range maxPendingProposals {
+			if err := g.nodes[1].Propose(Proposal{Data: []byte("x")}); err != nil {
+				w.Expect(err).To(MatchError(ErrTooManyProposals))
+				return
+			}
+		}
+		w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("x")})).To(MatchError(ErrTooManyProposals))
+	})
 }
 
 // A disk that hangs, as one that syncs for minutes, must not fill the memory with what waits for it.
 func TestAHangingDiskBoundsWhatIsTaken(t *testing.T) {
-	w := NewWithT(t)
-	g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 1000) })
-	d := g.disks[1]
-	for range 3 {
-		d.gate <- struct{}{}
-	}
-	g.nodes[1].Campaign()
-	w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-	for len(d.gate) > 0 { // the disk hangs from here on
-		<-d.gate
-	}
-	data := make([]byte, 1<<20)
-	const most = (maxUncommittedBytes+maxPendingProposalBytes)>>20 + 1
-	taken := 0
-	for taken <= most {
-		if err := g.nodes[1].Propose(Proposal{Data: data}); err != nil {
-			w.Expect(err).To(MatchError(ErrTooManyProposals))
-			break
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWithT(t)
+		g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 1000) })
+		d := g.disks[1]
+		for range 3 {
+			d.gate <- struct{}{}
 		}
-		taken++
-		g.nodes[1].Status() // the core has seen it
-	}
-	w.Expect(taken).To(BeNumerically("<=", most))
-	for range 900 {
-		d.gate <- struct{}{}
-	}
-	w.Eventually(func() int { return len(g.logs[1].list()) }, "60s").Should(Equal(taken))
+		g.nodes[1].Campaign()
+		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
+		d.hang() // the disk hangs from here on
+		data := make([]byte, 1<<20)
+		const most = (maxUncommittedBytes+maxPendingProposalBytes)>>20 + 1
+		taken := 0
+		for taken <= most {
+			if err := g.nodes[1].Propose(Proposal{Data: data}); err != nil {
+				w.Expect(err).To(MatchError(ErrTooManyProposals))
+				break
+			}
+			taken++
+			g.nodes[1].Status() // the core has seen it
+		}
+		w.Expect(taken).To(BeNumerically("<=", most))
+		for range 900 {
+			d.gate <- struct{}{}
+		}
+		w.Eventually(func() int { return len(g.logs[1].list()) }, "60s").Should(Equal(taken))
+	})
 }

@@ -79,7 +79,7 @@ func TestCorruptMemberShowsNothing(t *testing.T) {
 	r, err := s.kv.Range(t.Context(), &pb.RangeRequest{Key: []byte("k")})
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(r.Kvs).To(HaveLen(1))
-	w.Eventually(serving).Should(Equal(healthpb.HealthCheckResponse_SERVING))
+	w.Eventually(serving, "30s").Should(Equal(healthpb.HealthCheckResponse_SERVING))
 }
 
 // The alarm of another member stops writes, as in etcd, and no reads.

@@ -123,7 +123,7 @@ func TestManagerOfTheEnvironment(t *testing.T) {
 	m.Stopping()
 	buffer := make([]byte, 100)
 	for _, want := range []string{"READY=1", "STOPPING=1"} {
-		w.Expect(socket.SetReadDeadline(time.Now().Add(10 * time.Second))).To(Succeed())
+		w.Expect(socket.SetReadDeadline(time.Now().Add(30 * time.Second))).To(Succeed())
 		n, err := socket.Read(buffer)
 		w.Expect(err).NotTo(HaveOccurred())
 		w.Expect(string(buffer[:n])).To(Equal(want))
