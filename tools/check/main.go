@@ -102,9 +102,9 @@ func (c *counts) printf(format string, args ...any) { fmt.Fprintf(c.out, format,
 
 func (c *counts) pass() { c.passed++ }
 
-func (c *counts) fail(name, complaint string) {
+func (c *counts) fail(name, said string) {
 	c.failed++
-	c.failures = append(c.failures, line(name, complaint))
+	c.failures = append(c.failures, line(name, said))
 }
 
 func (c *counts) skip(name, reason string) {

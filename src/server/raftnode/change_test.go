@@ -47,14 +47,7 @@ func TestChangesOfMembershipWaitForEachOther(t *testing.T) {
 func TestChangeThatWasWithdrawnIsNotProposed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWithT(t)
-		g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 1000) })
-		d := g.disks[1]
-		for range 3 {
-			d.gate <- struct{}{}
-		}
-		g.nodes[1].Campaign()
-		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-		d.hang() // the first change does not get applied before the second is withdrawn
+		g, d := newHung(t) // the first change does not get applied before the second is withdrawn
 		var gone atomic.Bool
 		for i, owner := range []Owner{nil, owner{&gone}} {
 			data, err := proto.Marshal(&raftpb.ConfChange{Id: new(uint64(i)), Type: raftpb.ConfChangeUpdateNode.Enum(), NodeId: new(uint64(1))})

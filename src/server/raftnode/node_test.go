@@ -131,6 +131,20 @@ func (l confLog) Apply(entries []*raftpb.Entry) {
 	l.log.Apply(entries)
 }
 
+// newHung starts a node that leads alone, and whose disk hangs from then on.
+func newHung(t *testing.T) (*group, *disk) {
+	t.Helper()
+	g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 10_000) })
+	d := g.disks[1]
+	for range 3 {
+		d.gate <- struct{}{} // founding, electing itself, its first entry
+	}
+	g.nodes[1].Campaign()
+	NewWithT(t).Eventually(g.leader, "10s").ShouldNot(BeZero())
+	d.hang()
+	return g, d
+}
+
 // newGroup starts nodes whose election timeout is short. The caller is in a bubble: there a machine that is slow does not make
 // them elect, which would lose proposals.
 func newGroup(t *testing.T, size int, prepare func(*disk)) *group {
@@ -225,14 +239,7 @@ func TestProposalsReachEveryMemberInOneOrder(t *testing.T) {
 func TestOneMemberWaitsForItsDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWithT(t)
-		g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 1000) })
-		d := g.disks[1]
-		for range 3 {
-			d.gate <- struct{}{} // founding, electing itself, its first entry
-		}
-		g.nodes[1].Campaign()
-		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-		d.hang() // the disk is stuck from here on
+		g, d := newHung(t)
 		w.Expect(g.nodes[1].Propose(Proposal{Data: []byte("x")})).To(Succeed())
 		w.Consistently(func() []string { return g.logs[1].list() }, "200ms").Should(BeEmpty())
 		for range 10 {
@@ -245,14 +252,7 @@ func TestOneMemberWaitsForItsDisk(t *testing.T) {
 func TestManyProposalsShareOneSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWithT(t)
-		g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 10_000) })
-		d := g.disks[1]
-		for range 100 {
-			d.gate <- struct{}{}
-		}
-		g.nodes[1].Campaign()
-		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-		d.hang()
+		g, d := newHung(t)
 		for i := range 500 {
 			w.Expect(g.nodes[1].Propose(Proposal{Data: []byte(fmt.Sprint(i))})).To(Succeed())
 		}
@@ -349,14 +349,7 @@ func TestInboxIsBounded(t *testing.T) {
 func TestAHangingDiskBoundsWhatIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWithT(t)
-		g := newGroup(t, 1, func(d *disk) { d.gate = make(chan struct{}, 1000) })
-		d := g.disks[1]
-		for range 3 {
-			d.gate <- struct{}{}
-		}
-		g.nodes[1].Campaign()
-		w.Eventually(g.leader, "10s").ShouldNot(BeZero())
-		d.hang() // the disk hangs from here on
+		g, d := newHung(t)
 		data := make([]byte, 1<<20)
 		const most = (maxUncommittedBytes+maxPendingProposalBytes)>>20 + 1
 		taken := 0
